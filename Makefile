@@ -1,0 +1,49 @@
+# Two commands: `make demo` and `make test`. Both need make and Python 3.11 or newer, nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test lint clean requirements venv
+
+help:
+	@echo "make demo          serve a paper bot; Ctrl-C ends it (make demo PORT=9000 for another port)"
+	@echo "make test          run the tests"
+	@echo "make lint          formatting, lint, types, import rules"
+	@echo "make requirements  pin the development set anew"
+	@echo "make clean         remove what make made"
+
+demo: venv
+	@$(BIN)/passivbot-ws demo $(if $(PORT),--port $(PORT))
+
+test: venv
+	$(BIN)/python -m pytest $(TESTFLAGS)
+
+lint: venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+venv: $(STAMP)
+
+$(STAMP): requirements-dev.txt pyproject.toml hookspecs/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: $(PYTHON) is older than Python 3.11; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "installing into $(VENV) (once; some 20 packages) ..."
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+	  echo "make: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e hookspecs -e .
+	@touch $@
+
+# uv only writes the file: nothing else here needs it.
+requirements: venv
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --no-emit-index-url --no-emit-package passivbot-hooks --upgrade \
+	  --group dev pyproject.toml hookspecs/pyproject.toml --output-file requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) dist build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	  .import_linter_cache examples/js-client/node_modules

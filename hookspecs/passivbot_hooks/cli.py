@@ -1,0 +1,235 @@
+"""The command ``passivbot-hooks``: run the sidecar, list plugins, run a paper bot.
+
+argparse, from the standard library: this distribution depends on pluggy and hjson alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from .config import is_name, load_config
+from .discovery import discover
+from .errors import HooksError
+from .host import PluginHost, PluginRecord
+from .paper import PaperBot
+from .sidecar import POLL_S, Sidecar, watched_bots
+
+_log = logging.getLogger("passivbot_hooks")
+
+_RUN_HELP = """\
+Watch bots that run unmodified, and fire the hooks of the installed plugins.
+
+Each CONFIG is the HJSON file that a Passivbot was started with. Its bot is the directory
+<root>/<exchange>/<live.user> below the monitor root. The bot need not run yet. Plugins are
+switched in the first CONFIG's `plugins` section; each bot's own section says which of them
+hear of it. Edits of a CONFIG are noticed while this runs.
+"""
+
+_RUN_EXAMPLES = """\
+examples:
+  passivbot-hooks run configs/live.hjson
+  passivbot-hooks run configs/live.hjson --monitor-root ~/passivbot/monitor
+  passivbot-hooks run configs/live.hjson --bot bybit/main     # main is on two exchanges
+
+Ctrl-C or SIGTERM ends it. Logs go to stderr. Exit codes: 0 ended as asked, 2 cannot start.
+"""
+
+_PLUGINS_HELP = """\
+Show every installed plugin, whether CONFIG switches it on, and what is wrong with the broken ones.
+
+Plugins that are on are imported, to see whether they load; none of their hooks is called.
+"""
+
+_PAPER_HELP = """\
+Run a paper bot: it trades a random walk, on no exchange and with no money, and writes the
+monitor files that a Passivbot writes, under DIR/<exchange>/<user>. For demos and tests.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    configure_logging(verbose=arguments.verbose)
+    try:
+        code: int = arguments.command(arguments)
+    except HooksError as exc:
+        print(f"passivbot-hooks: {exc}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def configure_logging(*, verbose: bool) -> None:
+    """Send all logs to stderr. Only a command does this; the library never does."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; the old handlers come back afterwards."""
+    stop = threading.Event()
+
+    def handle(signum: int, frame: object) -> None:
+        stop.set()
+
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    with stop_on_signals() as stop:
+        configs = [load_config(path) for path in arguments.config]
+        bots = watched_bots(configs, root=arguments.monitor_root, chosen=arguments.bot)
+        for bot in bots:
+            where = bot.directory
+            _log.info("bot %r: watching %s/%s/%s", bot.name, where.root, where.exchange or "*", where.user)
+        Sidecar(PluginHost(), bots, poll_s=arguments.poll).run(stop)
+    _log.info("ended")
+    return 0
+
+
+def _plugins(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config)
+    with PluginHost() as host:
+        host.load({config.user or "?": config.data}, candidates=discover())
+        print(_table(host.records))
+    return 1 if any(record.state == "failed" for record in host.records) else 0
+
+
+def _table(records: Sequence[PluginRecord]) -> str:
+    if not records:
+        return "no plugin is installed; try: pip install passivbot-ws-plugin"
+    rows = [("PLUGIN", "DISTRIBUTION", "STATE", "WHY")]
+    rows += [(r.name, f"{r.distribution} {r.version}", r.state, r.reason) for r in records]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        "  ".join((*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]))
+        for row in rows
+    )
+
+
+def _paper(arguments: argparse.Namespace) -> int:
+    with stop_on_signals() as stop:
+        try:
+            bot = PaperBot(
+                arguments.dir,
+                exchange=arguments.exchange,
+                user=arguments.user,
+                symbols=arguments.symbols,
+                seed=arguments.seed,
+            )
+            print(
+                f"paper bot: {arguments.symbols} symbols of a random walk, no exchange and no money.\n"
+                f"writing {bot.publisher.path} every {arguments.interval:g} s; Ctrl-C ends it",
+                flush=True,
+            )
+            bot.run(stop, interval_s=arguments.interval)
+        except OSError as exc:
+            print(
+                f"passivbot-hooks: cannot write {exc.filename or arguments.dir}: {exc.strerror}",
+                file=sys.stderr,
+            )
+            return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="passivbot-hooks",
+        description="Hooks for trading bots: watch a running Passivbot and tell plugins about it.",
+    )
+    parser.add_argument("--version", action="version", version=version("passivbot-hooks"))
+    parser.set_defaults(verbose=False)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    run = _command(commands, "run", "watch bots and fire the hooks", _RUN_HELP, _RUN_EXAMPLES)
+    run.set_defaults(command=_run)
+    run.add_argument("config", metavar="CONFIG", type=Path, nargs="+", help="a bot's HJSON config file")
+    run.add_argument(
+        "--monitor-root", metavar="DIR", type=Path,
+        help="where the bots write (default: the config's monitor.root_dir, else ./monitor)",
+    )  # fmt: skip
+    run.add_argument(
+        "--bot", metavar="EXCHANGE/USER", action="append", default=[],
+        help="which bot, where one user is on several exchanges; once for each such config",
+    )  # fmt: skip
+    run.add_argument(
+        "--poll", metavar="SECONDS", type=_seconds(0.01, 60), default=POLL_S,
+        help="time between two looks at the files (default: %(default)s)",
+    )  # fmt: skip
+
+    plugins = _command(commands, "plugins", "list the plugins and why each is on or off", _PLUGINS_HELP)
+    plugins.set_defaults(command=_plugins)
+    plugins.add_argument("config", metavar="CONFIG", type=Path, help="a bot's HJSON config file")
+
+    paper = _command(commands, "paper", "run a paper bot that writes monitor files", _PAPER_HELP)
+    paper.set_defaults(command=_paper)
+    paper.add_argument("dir", metavar="DIR", type=Path, help="the monitor root to write under")
+    paper.add_argument("--exchange", type=_name, default="fake", help="(default: %(default)s)")
+    paper.add_argument("--user", type=_name, default="main", help="(default: %(default)s)")
+    paper.add_argument("--symbols", type=_count, default=20, help="how many to trade (default: %(default)s)")
+    paper.add_argument(
+        "--interval", metavar="SECONDS", type=_seconds(0.01, 3600), default=1.0,
+        help="time between two snapshots (default: %(default)s)",
+    )  # fmt: skip
+    paper.add_argument("--seed", type=int, help="walk the same walk again")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    description: str,
+    epilog: str = "",
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name, help=summary, description=description, epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--verbose", action="store_true", help="log more, with tracebacks")
+    return parser
+
+
+class _seconds:  # noqa: N801  argparse names a type in its errors by this name
+    def __init__(self, low: float, high: float) -> None:
+        self._low, self._high = low, high
+        self.__name__ = f"seconds from {low:g} to {high:g}"
+
+    def __call__(self, text: str) -> float:
+        value = float(text)
+        if not self._low <= value <= self._high:
+            raise ValueError
+        return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 10_000:
+        raise argparse.ArgumentTypeError("must be from 1 to 10000")
+    return value
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise argparse.ArgumentTypeError("must be the name of one directory, such as main")
+    return text

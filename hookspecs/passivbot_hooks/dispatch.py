@@ -1,0 +1,179 @@
+"""One plugin, its thread, and the mailbox between the host and it.
+
+The caller's side is a dictionary store under a lock: it does not wait for a plugin,
+cannot raise, and holds at most one config and one snapshot for each bot, so a plugin
+that is slow, stuck or broken costs its own updates and nobody else's.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pluggy import HookImpl
+
+from .discovery import PLUGIN_FAILURES, describe
+from .models import Statistics
+
+#: Failures in a row after which an implementation is switched off.
+FAILURES_MAX: Final = 5
+
+#: What a hook may take before it is called slow.
+BUDGET_S: Final = 0.1
+
+#: What a hook may take before it is called stuck.
+STUCK_AFTER_S: Final = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class PluginThread:
+    """Calls the hooks of one plugin, one at a time, on a thread of its own.
+
+    Attributes:
+        name: The plugin's name.
+        switched_off: The hooks that failed too often, by name, with the last failure.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        implementations: Mapping[str, HookImpl],
+        *,
+        on_failed: Callable[[str], None] = lambda reason: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.switched_off: dict[str, str] = {}
+        self._implementations = implementations
+        self._on_failed = on_failed
+        self._clock = clock
+        self._failures: dict[str, int] = {}
+        self._slow_logged: set[str] = set()
+        # Guards all below. Held for dictionary operations only, never during a hook.
+        self._changed = threading.Condition()
+        self._configs: dict[str, Mapping[str, Any]] = {}
+        self._stats: dict[str, Statistics] = {}
+        self._closing = False
+        self._busy = False
+        self._call_started: float | None = None
+        self._stuck_reported = False
+        # A daemon: a hook that never returns must not keep the process alive.
+        self._thread = threading.Thread(target=self._run, name=f"plugin-{name}", daemon=True)
+        self._thread.start()
+
+    def post_config(self, bot: str, config: Mapping[str, Any]) -> None:
+        """Have `on_config_loaded` called soon; a config that still waits is replaced."""
+        if "on_config_loaded" in self._implementations:
+            self._post(self._configs, bot, config)
+
+    def post_stats(self, bot: str, stats: Statistics) -> None:
+        """Have `on_stats_updated` called soon; a snapshot that still waits is replaced."""
+        if "on_stats_updated" in self._implementations:
+            self._post(self._stats, bot, stats)
+
+    def _post(self, mailbox: dict[str, Any], bot: str, value: object) -> None:
+        with self._changed:
+            if self._closing:
+                return
+            mailbox[bot] = value
+            self._changed.notify_all()
+            stuck = self._is_stuck_unreported()
+        if stuck:
+            _log.error(
+                "plugin %r: a hook has not returned for %.0f s; its updates wait, the others go on",
+                self.name,
+                STUCK_AFTER_S,
+            )
+
+    def _is_stuck_unreported(self) -> bool:
+        started = self._call_started
+        if started is None or self._stuck_reported or self._clock() - started < STUCK_AFTER_S:
+            return False
+        self._stuck_reported = True
+        return True
+
+    def close(self) -> None:
+        """Have what waits delivered, then `on_shutdown` called, then the thread end."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread's end; False if it did not come in time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until all that was posted was delivered; False if that took too long."""
+        with self._changed:
+            return self._changed.wait_for(self._is_idle, timeout_s)
+
+    def _is_idle(self) -> bool:
+        return not (self._busy or self._configs or self._stats)
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._configs or self._stats or self._closing)
+                self._busy = True
+                configs, self._configs = self._configs, {}
+                stats, self._stats = self._stats, {}
+                closing = self._closing
+            # Configs first: a bot's config comes before its first statistics.
+            for bot, config in configs.items():
+                self._call("on_config_loaded", {"bot": bot, "config": config})
+            for bot, snapshot in stats.items():
+                self._call("on_stats_updated", {"bot": bot, "stats": snapshot})
+        self._call("on_shutdown", {})
+
+    def _call(self, hook: str, arguments: dict[str, Any]) -> None:
+        implementation = self._implementations.get(hook)
+        if implementation is None or hook in self.switched_off:
+            return
+        started = self._clock()
+        with self._changed:
+            self._call_started, self._stuck_reported = started, False
+        try:
+            if "config" in arguments:  # on this thread: a large config costs nobody else
+                arguments["config"] = copy.deepcopy(arguments["config"])
+            implementation.function(*(arguments[name] for name in implementation.argnames))
+        except PLUGIN_FAILURES as exc:
+            self._failed(hook, exc)
+        else:
+            self._failures[hook] = 0
+        finally:
+            with self._changed:
+                self._call_started = None
+        self._warn_if_slow(hook, self._clock() - started)
+
+    def _failed(self, hook: str, exc: BaseException) -> None:
+        count = self._failures[hook] = self._failures.get(hook, 0) + 1
+        if count < FAILURES_MAX:
+            _log.warning(
+                "plugin %r: %s failed (%d of %d in a row): %s",
+                self.name, hook, count, FAILURES_MAX, describe(exc),
+                exc_info=exc if count == 1 else None,
+            )  # fmt: skip
+            return
+        self.switched_off[hook] = describe(exc)
+        reason = f"{hook} failed {count} times in a row, the last time with {describe(exc)}"
+        _log.error("plugin %r: %s is switched off until the next start: %s", self.name, hook, reason)
+        self._on_failed(reason)
+
+    def _warn_if_slow(self, hook: str, duration_s: float) -> None:
+        if duration_s <= BUDGET_S or hook in self._slow_logged:
+            return
+        self._slow_logged.add(hook)  # once: a plugin that is always slow must not fill the log
+        _log.warning(
+            "plugin %r: %s took %.0f ms, more than its budget of %.0f ms; it gets the latest "
+            "snapshot, not each; said once",
+            self.name, hook, duration_s * 1000, BUDGET_S * 1000,
+        )  # fmt: skip

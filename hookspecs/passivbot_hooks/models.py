@@ -1,0 +1,106 @@
+"""What a hook is given: frozen values, safe to keep and to share between threads.
+
+Amounts are in the bot's quote currency unless a field says otherwise; times are
+milliseconds since the Unix epoch. ``None`` means that the source does not know,
+never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+#: Which side of a hedge-mode market a position is on.
+Side = Literal["long", "short"]
+
+#: ``running``: fresh snapshots arrive. ``stale``: they stopped arriving and nobody
+#: knows why. ``stopped``: the bot said goodbye, or its process is gone.
+Status = Literal["running", "stale", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One held side of one symbol.
+
+    Attributes:
+        symbol: CCXT's unified symbol, such as ``"BTC/USDT:USDT"``.
+        side: ``"long"`` or ``"short"``.
+        size: Absolute size in the base currency or in contracts; never negative.
+        entry_price: Average entry price, in the quote currency.
+        upnl: Unrealised profit and loss, in the quote currency.
+        last_price: The last price the bot knows, in the quote currency.
+        wallet_exposure: Size times entry price over balance (Passivbot's WE).
+    """
+
+    symbol: str
+    side: Side
+    size: float | None
+    entry_price: float | None
+    upnl: float | None = None
+    last_price: float | None = None
+    wallet_exposure: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The bot's own counters since it started.
+
+    Figures that move with every snapshot (uptime, loop time, memory) are left out:
+    they would make every snapshot a change. The uptime is ``now - started_at``.
+
+    Attributes:
+        started_at: When the bot started, milliseconds.
+        fills: Orders filled.
+        orders_placed: Orders placed.
+        orders_cancelled: Orders cancelled.
+        errors_last_hour: Errors in the last hour, against the bot's error budget.
+        ws_reconnects: Reconnections to the exchange's stream.
+        rate_limits: Times that the exchange limited the bot's rate.
+        pnl: Realised profit and loss since the start, in the quote currency.
+    """
+
+    started_at: int | None = None
+    fills: int | None = None
+    orders_placed: int | None = None
+    orders_cancelled: int | None = None
+    errors_last_hour: int | None = None
+    ws_reconnects: int | None = None
+    rate_limits: int | None = None
+    pnl: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """One snapshot of a bot.
+
+    Attributes:
+        timestamp: When the bot took the snapshot, milliseconds.
+        balance: The wallet balance, in the quote currency.
+        upnl: Unrealised profit and loss of all positions; None if that of any is unknown.
+        open_orders_count: Orders that wait at the exchange.
+        active_symbols_count: Symbols that the bot manages now.
+        positions: The held sides, in the source's order.
+        exchange: The exchange's name, such as ``"bybit"``.
+        quote: The quote currency, such as ``"USDT"``.
+        status: Whether the bot runs; see `Status`.
+        realized_pnl: Realised profit and loss that the bot knows of.
+        health: The bot's own counters.
+        version: The bot's version, where it tells.
+    """
+
+    timestamp: int
+    balance: float | None
+    upnl: float | None
+    open_orders_count: int
+    active_symbols_count: int
+    positions: tuple[Position, ...] = ()
+    exchange: str | None = None
+    quote: str | None = None
+    status: Status | None = None
+    realized_pnl: float | None = None
+    health: Health | None = None
+    version: str | None = None
+
+    def differs_from(self, other: Statistics | None) -> bool:
+        """Whether anything but the timestamp differs; True against None."""
+        return other is None or self != replace(other, timestamp=self.timestamp)

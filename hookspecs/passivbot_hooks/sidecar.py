@@ -1,0 +1,173 @@
+"""The sidecar: watches the files of unmodified bots and fires the hooks.
+
+::
+
+    config.hjson ──▶ ConfigFollower ──▶ on_config_loaded ─┐
+                                                          ├─▶ PluginHost ─▶ plugins
+    monitor/<exchange>/<user>/ ──▶ MonitorFollower ──▶ on_stats_updated ─┘
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .config import BotConfig, is_name
+from .errors import BotNotFoundError
+from .host import PluginHost
+from .sources.config_file import ConfigFollower
+from .sources.monitor import MonitorFollower
+from .sources.monitor.locate import BotDirectory, find_bots
+from .toggles import parse_toggles
+
+#: Seconds between two looks at the files.
+POLL_S: Final = 0.2
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedBot:
+    """One bot to watch.
+
+    Attributes:
+        name: What the hooks call it.
+        config: Its config, as first read.
+        directory: Where its monitor files are or will be.
+    """
+
+    name: str
+    config: BotConfig
+    directory: BotDirectory
+
+
+class Sidecar:
+    """Watches bots and tells a host about them until told to stop.
+
+    All polling, and so every call of the host, is on the thread that calls `run`.
+    """
+
+    def __init__(self, host: PluginHost, bots: Sequence[WatchedBot], *, poll_s: float = POLL_S) -> None:
+        self._host = host
+        self._poll_s = poll_s
+        self._watched = [
+            (bot, ConfigFollower(bot.config), MonitorFollower(bot.name, bot.directory)) for bot in bots
+        ]
+
+    def run(self, stop: threading.Event) -> None:
+        """Load the plugins, then watch until ``stop`` is set, then shut the plugins down."""
+        try:
+            self._host.load({bot.name: bot.config.data for bot, _, _ in self._watched})
+            for bot, _, _ in self._watched:
+                self._host.on_config_loaded(bot=bot.name, config=bot.config.data)
+            while not stop.is_set():
+                self.poll()
+                stop.wait(self._poll_s)
+        finally:
+            self._host.on_shutdown()
+
+    def poll(self) -> None:
+        """Look at every file once and fire what changed."""
+        for bot, config_follower, monitor_follower in self._watched:
+            previous = config_follower.config
+            config = config_follower.poll()
+            if config is not None:
+                _log.info("bot %r: %s changed; read again", bot.name, config.path)
+                _warn_of_toggles(bot.name, previous, config)
+                self._host.on_config_loaded(bot=bot.name, config=config.data)
+            statistics = monitor_follower.poll()
+            if statistics is not None:
+                self._host.on_stats_updated(bot=bot.name, stats=statistics)
+
+
+def _warn_of_toggles(bot: str, previous: BotConfig, config: BotConfig) -> None:
+    before, after = parse_toggles(previous.data), parse_toggles(config.data)
+    names = {*before.named, *after.named}
+    changed = sorted(name for name in names if before.get(name).enabled != after.get(name).enabled)
+    if changed:
+        _log.warning("bot %r: plugins are switched on and off at a restart only: %s", bot, ", ".join(changed))
+
+
+def watched_bots(
+    configs: Sequence[BotConfig], *, root: Path | None, chosen: Iterable[str] = ()
+) -> list[WatchedBot]:
+    """Decide which monitor directory belongs to each config, and the bots' names.
+
+    Args:
+        configs: One a bot.
+        root: The monitor root; None: each config's ``monitor.root_dir``, else ``monitor``.
+        chosen: ``exchange/user``, where a root holds a user twice.
+
+    Raises:
+        BotNotFoundError: A config names no user, two name the same bot, several directories
+            fit and none is chosen, or a choice fits no config.
+    """
+    choices = [_parse_choice(text) for text in chosen]
+    only_choice = choices[0] if len(choices) == len(configs) == 1 else None
+    directories = [_directory(config, root, choices, only_choice) for config in configs]
+    if choices:  # what no config took
+        exchange, user = choices[0]
+        users = ", ".join(sorted({directory.user for directory in directories}))
+        raise BotNotFoundError(f"--bot {exchange}/{user}: no config has live.user {user!r}; there is {users}")
+    users_twice = {user for user, n in Counter(place.user for place in directories).items() if n > 1}
+    bots: dict[str, WatchedBot] = {}
+    for config, directory in zip(configs, directories, strict=True):
+        name = _name(directory, is_shared=directory.user in users_twice)
+        if name in bots:
+            raise BotNotFoundError(
+                f"{bots[name].config.path} and {config.path} are both for bot {name!r}; give one config a "
+                "bot, and --bot EXCHANGE/USER for each where two exchanges have that user"
+            )
+        bots[name] = WatchedBot(name, config, directory)
+    return list(bots.values())
+
+
+def _parse_choice(text: str) -> tuple[str, str]:
+    exchange, _, user = text.partition("/")
+    if not (is_name(exchange) and is_name(user)):
+        raise BotNotFoundError(f"--bot {text}: give EXCHANGE/USER, such as bybit/main")
+    return exchange, user
+
+
+def _directory(
+    config: BotConfig,
+    root: Path | None,
+    choices: list[tuple[str, str]],
+    only_choice: tuple[str, str] | None,
+) -> BotDirectory:
+    """Where a config's bot writes; takes its choice, if there is one, out of ``choices``."""
+    monitor = config.data.get("monitor")
+    if isinstance(monitor, dict) and monitor.get("enabled") is False:
+        _log.warning(
+            "%s: monitor.enabled is false, so this bot writes no monitor files; set it to true", config.path
+        )
+    user = config.user or (only_choice[1] if only_choice else None)
+    if user is None:
+        raise BotNotFoundError(
+            f"{config.path}: has no live.user; set it to the account's name in api-keys.json"
+        )
+    choice = next((choice for choice in choices if choice[1] == user), None)
+    if choice is not None:
+        choices.remove(choice)  # a second config of this user takes the next one
+    directory = BotDirectory(root or _root_of(config), user, choice[0] if choice else None)
+    directory.find()  # raises now, where the owner reads it, if several fit
+    return directory
+
+
+def _name(directory: BotDirectory, *, is_shared: bool) -> str:
+    """The user, which Passivbot keeps unique; with the exchange only where two exchanges have it."""
+    if directory.exchange is None:
+        return directory.user
+    others = {path.parent.name for path in find_bots(directory.root, directory.user)} - {directory.exchange}
+    return f"{directory.exchange}/{directory.user}" if others or is_shared else directory.user
+
+
+def _root_of(config: BotConfig) -> Path:
+    monitor = config.data.get("monitor")
+    root = monitor.get("root_dir") if isinstance(monitor, dict) else None
+    return Path(root if isinstance(root, str) and root else "monitor").expanduser()

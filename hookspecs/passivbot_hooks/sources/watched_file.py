@@ -1,0 +1,58 @@
+"""A file that another process replaces or rewrites, read only when it changed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from passivbot_hooks.errors import UnusableFileError
+
+
+class WatchedFile:
+    """Tells a file's new content, once for each change.
+
+    A change is another identity (device, inode), size or modification time; looking for
+    one costs a ``stat``. The time alone would miss a replacement within one clock tick.
+
+    Attributes:
+        path: The file; it may come and go.
+        max_bytes: A larger one is refused unread.
+    """
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self.path = path
+        self.max_bytes = max_bytes
+        self._seen: tuple[int, ...] | None = None
+
+    def poll(self) -> bytes | None:
+        """The content if it changed since the last call, else None.
+
+        Raises:
+            FileNotFoundError: There is no such file (at each call).
+            UnusableFileError: It changed to something that is not to be read (once for each change).
+            OSError: It changed and cannot be read (once for each change).
+        """
+        try:
+            signature = _signature(self.path.stat())
+        except FileNotFoundError:
+            self._seen = None
+            raise
+        if signature == self._seen:
+            return None
+        # Remembered before the read: if the file changes during it, or cannot be read,
+        # the next call compares with what this call saw.
+        self._seen = signature
+        # O_NONBLOCK: opening a FIFO that somebody put there must not wait for a writer.
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise UnusableFileError("not a regular file")
+            if status.st_size > self.max_bytes:
+                raise UnusableFileError(f"{status.st_size} bytes; more than {self.max_bytes} are not read")
+            return file.read(self.max_bytes)
+
+
+def _signature(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size

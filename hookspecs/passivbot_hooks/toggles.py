@@ -1,0 +1,107 @@
+"""Which plugins a config switches on or off, read before any of them is imported.
+
+.. code-block:: none
+
+    plugins: {
+      websocket: true            // on; so is a plugin that is not named at all
+      file_logger: false         // off: never imported
+      other: { enabled: false, ... }   // off, with its options kept for another day
+    }
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Toggle:
+    """Whether a plugin is on, and why.
+
+    Attributes:
+        enabled: Whether it is on.
+        reason: Why, in words for its owner.
+    """
+
+    enabled: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Toggles:
+    """The ``plugins`` section of one config.
+
+    Attributes:
+        named: The toggles of the plugins that the section names.
+        default: The toggle of every other plugin.
+        errors: What is wrong in the section, each with the path of its key. A wrong
+            toggle leaves its plugin off: an owner who tried to switch something must not
+            get the opposite.
+    """
+
+    named: Mapping[str, Toggle] = field(default_factory=dict)
+    default: Toggle = Toggle(True, "not named in the config")
+    errors: tuple[str, ...] = ()
+
+    def get(self, name: str) -> Toggle:
+        """The toggle of a plugin, by its entry-point name."""
+        return self.named.get(name, self.default)
+
+    def unknown(self, known: Collection[str]) -> list[str]:
+        """A sentence for each plugin that is named here but was not discovered."""
+        return [
+            f"plugins.{name}: no plugin of that name is installed" + did_you_mean(name, known)
+            for name in self.named
+            if name not in known
+        ]
+
+
+def parse_toggles(config: Mapping[str, Any]) -> Toggles:
+    """Read the ``plugins`` section of a config; never raises."""
+    section = config.get("plugins", {})
+    if not isinstance(section, Mapping):
+        return Toggles(
+            default=Toggle(False, "the config's plugins section is broken"),
+            errors=(f"plugins: must be an object of plugin names, not {type_name(section)}",),
+        )
+    named: dict[str, Toggle] = {}
+    errors: list[str] = []
+    for name, value in section.items():
+        path, enabled = f"plugins.{name}", value
+        if isinstance(value, Mapping):
+            path, enabled = f"{path}.enabled", value.get("enabled", True)
+        if isinstance(enabled, bool):
+            named[name] = Toggle(enabled, f"{path} is {str(enabled).lower()}")
+        else:
+            right = "true or false" if path.endswith(".enabled") else "true, false or an object of options"
+            errors.append(f"{path}: must be {right}, not {type_name(enabled)}")
+            named[name] = Toggle(False, f"{path} is neither true nor false")
+    return Toggles(named=named, errors=tuple(errors))
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """``"; did you mean X?"`` for the nearest known name, or what is known, or nothing."""
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; there is {', '.join(sorted(known))}" if known else ""
+
+
+def type_name(value: object) -> str:
+    """The type of a parsed value, in HJSON's words."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case Mapping():
+            return "an object"
+        case _:
+            return "a list"

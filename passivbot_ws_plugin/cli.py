@@ -1,0 +1,123 @@
+"""The command ``passivbot-ws``: a demo that needs nothing, and the message a client must send."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from passivbot_hooks import HooksError, load_config
+from passivbot_hooks.cli import configure_logging, stop_on_signals
+
+from . import plugin
+from .auth import make_token
+from .demo import Demo, is_free
+from .errors import SettingsError
+from .settings import parse_settings
+
+_AUTH_MESSAGE_HELP = """\
+Print the `auth` message that a client must send, from the password and the key part in CONFIG.
+
+The token in it is as good as the password: whoever has it can log in. Keep it out of chats and URLs.
+"""
+
+_DEMO_HELP = """\
+Serve a paper bot: a random walk on no exchange, watched as a real bot is and served as a
+real bot is. It needs nothing, keeps nothing, and runs until Ctrl-C.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.command(arguments)
+    except (HooksError, SettingsError) as exc:
+        print(f"passivbot-ws: {exc}", file=sys.stderr)
+        return 2
+    return code
+
+
+def _token(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config)
+    try:
+        settings = parse_settings(config.data)
+    except SettingsError as exc:
+        raise SettingsError(f"{config.path}: {exc.path}", exc.reason) from exc
+    token = make_token(settings.password, settings.public_key_part)
+    print(json.dumps({"type": "auth", "token": token, "public_key_part": settings.public_key_part}))
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    if arguments.port and not is_free(arguments.port):
+        print(f"passivbot-ws: port {arguments.port} is taken; give another --port", file=sys.stderr)
+        return 2
+    configure_logging(verbose=arguments.verbose)
+    with stop_on_signals() as stop, tempfile.TemporaryDirectory(prefix="passivbot-ws-demo-") as directory:
+        demo = Demo(Path(directory), arguments.port, plugin)
+        listened = demo.run(stop, lambda address: _print_welcome(demo, address))
+    if not listened:
+        print("passivbot-ws: the server did not start; the log above says why", file=sys.stderr)
+        return 1
+    print("demo ended", flush=True)
+    return 0
+
+
+def _print_welcome(demo: Demo, address: str) -> None:
+    credentials = f"{address} '{demo.password}' {demo.key_part}"
+    print(
+        f"""
+A paper bot is being served: a random walk, no exchange, no money.
+
+  address          {address}
+  password         {demo.password}
+  public key part  {demo.key_part}
+
+Watch it from the checkout's root, in another terminal:
+
+  .venv/bin/python examples/python_client.py {credentials}
+  npm install --prefix examples/js-client && node examples/js-client/cli.mjs {credentials}
+
+Ctrl-C ends it.
+""",
+        flush=True,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="passivbot-ws",
+        description="The WebSocket plugin's own commands. The sidecar is: passivbot-hooks run CONFIG",
+    )
+    parser.add_argument("--version", action="version", version=version("passivbot-ws-plugin"))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    token = commands.add_parser(
+        "token", help="print the auth message that a client must send", description=_AUTH_MESSAGE_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    token.set_defaults(command=_token)
+    token.add_argument("config", metavar="CONFIG", type=Path, help="a bot's HJSON config file")
+
+    demo = commands.add_parser(
+        "demo", help="serve a paper bot, for a look", description=_DEMO_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    demo.set_defaults(command=_demo)
+    demo.add_argument(
+        "--port", type=_port, help="the port to serve on (default: 8765, or any free one if that is taken)"
+    )
+    demo.add_argument("--verbose", action="store_true", help="log more, with tracebacks")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError("must be from 0 (any free port) to 65535")
+    return port

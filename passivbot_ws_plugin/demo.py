@@ -1,0 +1,100 @@
+"""The demo: paper bot, sidecar and plugin in one process, from real files to a real socket."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from passivbot_hooks import PluginHost, load_config
+from passivbot_hooks.discovery import discover
+from passivbot_hooks.paper import PaperBot
+from passivbot_hooks.sidecar import Sidecar, watched_bots
+
+from .plugin import WebSocketPlugin
+from .settings import DEFAULT_PORT
+
+_KEY_PART: Final = "demo"
+
+#: What the server may take to listen, seconds.
+_LISTEN_S: Final = 10.0
+
+
+class Demo:
+    """A paper bot that is watched and served.
+
+    Args:
+        directory: Where its config and its monitor files go.
+        port: The port to serve on; None: 8765, or any free one if that is taken.
+        plugin: The installed plugin, which the sidecar finds by its entry point.
+    """
+
+    def __init__(self, directory: Path, port: int | None, plugin: WebSocketPlugin) -> None:
+        self.password = secrets.token_hex(8)
+        self.key_part = _KEY_PART
+        self.config_path = directory / "live.hjson"
+        self._plugin = plugin
+        self._root = directory / "monitor"
+        self._port = (DEFAULT_PORT if is_free(DEFAULT_PORT) else 0) if port is None else port
+        self.config_path.write_text(self._config(), encoding="utf-8")
+
+    def _config(self) -> str:
+        # Only this plugin: what else is installed is not part of the demo.
+        toggles: dict[str, bool] = {candidate.name: False for candidate in discover()}
+        document = {
+            "live": {
+                "user": "demo",
+                "websocket_host": "127.0.0.1",
+                "websocket_port": self._port,
+                "websocket_password": self.password,
+                "websocket_public_key_part": self.key_part,
+            },
+            "bot": {"long": {"n_positions": 20}, "short": {"n_positions": 20}},
+            "monitor": {"root_dir": str(self._root)},
+            "plugins": {**toggles, "websocket": True},
+        }
+        return json.dumps(document, indent=2) + "\n"
+
+    def run(self, stop: threading.Event, ready: Callable[[str], None], *, interval_s: float = 1.0) -> bool:
+        """Serve until ``stop`` is set; False if the server never listened.
+
+        Args:
+            stop: Ends it.
+            ready: Told the server's address, once.
+            interval_s: Seconds between two snapshots of the bot.
+        """
+        paper = PaperBot(self._root, user="demo")
+        sidecar = Sidecar(PluginHost(), watched_bots([load_config(self.config_path)], root=self._root))
+        bot_stop = threading.Event()
+        threads = [
+            threading.Thread(target=paper.run, args=(bot_stop,), kwargs={"interval_s": interval_s}),
+            threading.Thread(target=sidecar.run, args=(stop,)),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            address = self._plugin.wait_listening(_LISTEN_S)
+            if address is not None:
+                ready(address)
+                stop.wait()
+            return address is not None or stop.is_set()
+        finally:
+            bot_stop.set()
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a port of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,129 @@
+"""Keeps a server where the settings say: through taken ports and changed settings.
+
+Lives on the worker's loop; not thread-safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from .audit import Audit
+from .cache import Cache
+from .log import get_logger
+from .server import Server
+from .settings import Settings
+
+#: Pauses between two tries to bind, seconds; each is twice the one before.
+RETRY_FIRST_S: Final = 0.5
+RETRY_MAX_S: Final = 30.0
+
+_log = get_logger(__name__)
+
+
+class Serving:
+    """One server at most, started, moved, retried and stopped as the settings ask.
+
+    Args:
+        cache: What the server serves.
+        audit: Where it records who tried to log in.
+        on_address: Told the server's address when it listens, and None when it does not.
+    """
+
+    def __init__(self, cache: Cache, audit: Audit, on_address: Callable[[str | None], None]) -> None:
+        self._cache = cache
+        self._audit = audit
+        self._on_address = on_address
+        self._wanted: Settings | None = None
+        self._changed = asyncio.Event()
+        self._server: Server | None = None
+
+    def configure(self, settings: Settings | None) -> None:
+        """Serve with these settings from now on; None: do not serve."""
+        self._wanted = settings
+        self._changed.set()
+
+    def publish(self, bot: str, payload: bytes) -> None:
+        """Broadcast a bot's changed state, if there is a server."""
+        if self._server is not None:
+            self._server.publish(bot, payload)
+
+    async def run(self) -> None:
+        """Do as the settings ask until cancelled, then stop the server."""
+        pause_s = RETRY_FIRST_S
+        try:
+            while True:
+                self._changed.clear()
+                wanted = self._wanted
+                await self._adopt(wanted)
+                if wanted is None or self._server is not None:
+                    pause_s = RETRY_FIRST_S
+                    await self._changed.wait()
+                    continue
+                if await self._try_start(wanted, pause_s):
+                    continue
+                try:
+                    async with asyncio.timeout(pause_s):
+                        await self._changed.wait()
+                    pause_s = RETRY_FIRST_S  # other settings: another address, perhaps
+                except TimeoutError:
+                    pause_s = min(pause_s * 2, RETRY_MAX_S)
+        finally:
+            await self._stop()
+
+    async def _adopt(self, wanted: Settings | None) -> None:
+        """Hand changed credentials to the running server, or stop it for any other change."""
+        if self._server is None:
+            return
+        current = self._server.settings
+        if wanted is not None and _place(wanted) == _place(current):
+            self._server.use_credentials(wanted)
+            return
+        # Stopped before its successor is bound: 127.0.0.1:8765 cannot be bound while
+        # 0.0.0.0:8765 listens, and an owner who closes a door wants it closed.
+        await self._stop()
+
+    async def _stop(self) -> None:
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        self._on_address(None)
+        await server.stop(server.settings.options.limits.shutdown_s)
+        _log.info("server.stopped")
+
+    async def _try_start(self, settings: Settings, pause_s: float) -> bool:
+        server = Server(settings, self._cache, self._audit)
+        try:
+            address = await server.start()
+        except OSError as exc:
+            # One error, then quiet: the owner needs to know once, not at every try.
+            level = _log.error if pause_s == RETRY_FIRST_S else _log.debug
+            level("server.cannot_listen", reason=_why(exc, settings), next_try_s=pause_s)
+            return False
+        self._server = server
+        _log.info("server.listening", address=address)
+        self._on_address(address)
+        return True
+
+
+def _place(settings: Settings) -> tuple[object, ...]:
+    return settings.host, settings.port, settings.options
+
+
+def _why(exc: OSError, settings: Settings) -> str:
+    where = f"{settings.host}:{settings.port}"
+    if exc.errno == errno.EADDRINUSE:
+        return (
+            f"{where} is taken, by another bot's plugin or by Passivbot's own monitor-relay (its default "
+            "port is 8765 too); stop that, or set another live.websocket_port; trying again until it is free"
+        )
+    if exc.errno == errno.EADDRNOTAVAIL:
+        return f"{settings.host} is no address of this machine now; set live.websocket_host to one that is"
+    if exc.errno == errno.EACCES:
+        return f"{where} needs more rights; set live.websocket_port to 1024 or more"
+    if isinstance(exc, socket.gaierror):
+        return f"{settings.host} cannot be resolved; set live.websocket_host to an address of this machine"
+    return f"{where} cannot be bound: {exc.strerror}"

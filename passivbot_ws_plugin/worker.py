@@ -1,0 +1,145 @@
+"""A thread with its own event loop, and the server on it.
+
+Other threads only leave things in the inbox and wake the loop; everything else here runs
+on the loop. The inbox holds the latest of each kind for each bot, so it cannot grow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from .audit import Audit
+from .cache import Cache
+from .log import get_logger
+from .messages import StatisticsData
+from .serving import Serving
+from .settings import Settings
+
+#: What starting the thread may take, seconds.
+_START_S: Final = 5.0
+
+_log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Inbox:
+    configs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    statistics: dict[str, StatisticsData] = field(default_factory=dict)
+    settings: list[Settings | None] = field(default_factory=list)  # the latest, or nothing new
+    is_stopping: bool = False
+
+
+class Worker:
+    """Runs the server on a thread of its own.
+
+    Every public method may be called from any thread, and none of them waits, but for
+    `start` and `stop`, which have bounds.
+
+    Args:
+        on_address: Told on the worker's thread the server's address when it listens, such as
+            ``ws://127.0.0.1:8765``, and None when it does not.
+    """
+
+    def __init__(self, on_address: Callable[[str | None], None] = lambda address: None) -> None:
+        self._on_address = on_address
+        self._cache = Cache()
+        self._audit = Audit()
+        # Guards the two below, for dictionary operations only.
+        self._lock = threading.Lock()
+        self._inbox = _Inbox()
+        self._is_awake = False
+        self._ready: Future[asyncio.AbstractEventLoop] = Future()
+        self._thread = threading.Thread(target=self._run, name="websocket-worker", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread and wait until its loop runs.
+
+        Raises:
+            TimeoutError: It does not.
+        """
+        self._thread.start()
+        self._ready.result(_START_S)
+
+    def configure(self, settings: Settings | None) -> None:
+        """Serve with these settings from now on; None: do not serve."""
+        with self._lock:
+            self._inbox.settings = [settings]
+        self._wake()
+
+    def put_config(self, bot: str, config: Mapping[str, Any]) -> None:
+        """Have a bot's config handed out from now on."""
+        with self._lock:
+            self._inbox.configs[bot] = config
+        self._wake()
+
+    def put_statistics(self, bot: str, data: StatisticsData) -> None:
+        """Have a bot's statistics broadcast, if they changed. Only the latest wait."""
+        with self._lock:
+            self._inbox.statistics[bot] = data
+        self._wake()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Stop the server and the thread; False if that took longer."""
+        with self._lock:
+            self._inbox.is_stopping = True
+        self._wake()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _wake(self) -> None:
+        """Have the loop empty the inbox. One call waits at most, whatever is put in meanwhile."""
+        with self._lock:
+            if self._is_awake:
+                return
+            self._is_awake = True
+        try:
+            self._ready.result(_START_S).call_soon_threadsafe(self._changed.set)
+        except RuntimeError:  # the loop closed between the lock and here: nobody is left to tell
+            return
+
+    def _take(self) -> _Inbox:
+        with self._lock:
+            self._is_awake = False
+            taken = self._inbox
+            self._inbox = _Inbox(is_stopping=taken.is_stopping)
+            return taken
+
+    # --- on the loop ------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except Exception:  # noqa: BLE001  the thread's last frame: what is not logged here is lost
+            _log.exception("worker.crashed")
+
+    async def _main(self) -> None:
+        self._changed = asyncio.Event()
+        serving = Serving(self._cache, self._audit, self._on_address)
+        task = asyncio.create_task(serving.run(), name="serving")
+        self._ready.set_result(asyncio.get_running_loop())
+        try:
+            while not task.done():
+                await self._changed.wait()
+                self._changed.clear()
+                inbox = self._take()
+                self._deliver(inbox, serving)
+                if inbox.is_stopping:
+                    return
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _deliver(self, inbox: _Inbox, serving: Serving) -> None:
+        for bot, config in inbox.configs.items():
+            self._cache.put_config(bot, config)
+        if inbox.settings:
+            serving.configure(inbox.settings[-1])
+        for bot, data in inbox.statistics.items():
+            payload = self._cache.put_statistics(bot, data)
+            if payload is not None:
+                serving.publish(bot, payload)

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 def main(address: str, password: str, key_part: str) -> None:
     token = hashlib.sha256((password + key_part).encode()).hexdigest()
-    with connect(address) as websocket:
+    with connect(address, proxy=None) as websocket:
         websocket.send(json.dumps({"type": "auth", "token": token, "public_key_part": key_part}))
         result = json.loads(websocket.recv())
         if not result["success"]:

@@ -13,10 +13,10 @@ from pathlib import Path
 from passivbot_hooks import HooksError, load_config
 from passivbot_hooks.cli import configure_logging, stop_on_signals
 
-from . import plugin
 from .auth import make_token
 from .demo import Demo, is_free
 from .errors import SettingsError
+from .plugin import plugin
 from .settings import parse_settings
 
 _AUTH_MESSAGE_HELP = """\

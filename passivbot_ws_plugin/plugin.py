@@ -90,3 +90,7 @@ class WebSocketPlugin:
         if settings is not None and settings.warning is not None:
             _log.warning("settings.unwise", bot=bot, reason=settings.warning)
         worker.configure(settings)
+
+
+#: What the entry point announces: a host finds this instance.
+plugin: Final = WebSocketPlugin()

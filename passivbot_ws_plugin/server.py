@@ -10,14 +10,16 @@ the server most of its time, and it would let the length of a frame tell of its 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final, cast
 
 from websockets.asyncio.server import Server as WebSocketListener
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from .audit import Audit, AuditEvent, Visitor
@@ -43,6 +45,9 @@ from .settings import Settings, is_loopback
 #: How long a client may take to answer a close frame before it is cut off, seconds.
 CLOSE_TIMEOUT_S: Final = 2.0
 
+#: What the end of connections that were cut off may take, seconds.
+_ABORT_S: Final = 0.5
+
 _NO_STATISTICS: Final = encode(
     Error("no statistics yet; they are sent as soon as the bot writes some", "unavailable")
 )
@@ -50,20 +55,33 @@ _NO_STATISTICS: Final = encode(
 _log = get_logger(__name__)
 
 # The library logs every failed handshake with a traceback, at the level of an error. A
-# stranger's garbage is no error of ours: it is our log's business, in one line.
+# stranger's garbage is no error of ours; an error of ours is logged by `Server._handle`.
 _library_log = logging.getLogger("passivbot_ws_plugin.websockets")
 _library_log.setLevel(logging.CRITICAL)
 
 
 class Connection(ServerConnection):
-    """A connection that knows when it was made, and can be written to and ended at once."""
+    """A connection that knows when it was made, and can be written to and ended at once.
 
+    Attributes:
+        open_connections: The server's connections; this one is among them from its first
+            byte to its last, a handshake that is not over included.
+        connected_at: When it was made, by the loop's clock.
+    """
+
+    open_connections: set[Connection]
     connected_at: float
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note the time: the deadline for authentication counts from here."""
         self.connected_at = self.loop.time()
+        self.open_connections.add(self)
         super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self.open_connections.discard(self)
+        super().connection_lost(exc)
 
     def write(self, payload: bytes) -> None:
         """Send a text frame; what the network does not take is buffered. Nothing if closing."""
@@ -111,6 +129,7 @@ class Server:
         self._hub = Hub(cache)
         self._authenticator = Authenticator(settings.password, settings.public_key_part)
         self._listener: WebSocketListener | None = None
+        self._connections: set[Connection] = set()
         self._admitted: set[Connection] = set()
 
     async def start(self) -> str:
@@ -124,7 +143,7 @@ class Server:
             self._handle,
             self.settings.host,
             self.settings.port,
-            create_connection=Connection,
+            create_connection=cast("type[Connection]", self._make_connection),
             process_request=_answer_plain_http,
             compression=None,
             server_header=None,
@@ -156,22 +175,38 @@ class Server:
         if self._listener is None:
             return
         listener, self._listener = self._listener, None
-        # Taken before close(): what it asks to close, it no longer lists.
-        connections = tuple(listener.connections)
         listener.close(code=CLOSE_RESTART, reason="the server is going away")
         try:
             async with asyncio.timeout(timeout_s):
                 await listener.wait_closed()
         except TimeoutError:
-            for connection in connections:
+            for connection in tuple(self._connections):
                 connection.transport.abort()
+            # Their handlers end as soon as the loop tells them; the bound is for what we
+            # did not think of.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ABORT_S):
+                    await listener.wait_closed()
+
+    def _make_connection(self, *arguments: Any, **options: Any) -> Connection:
+        connection = Connection(*arguments, **options)
+        connection.open_connections = self._connections
+        return connection
 
     async def _handle(self, connection: ServerConnection) -> None:
         assert isinstance(connection, Connection)
         visitor = _visitor(connection)
-        admission = await self._admit(connection, visitor)
-        if admission is None:
+        try:
+            admission = await self._admit(connection, visitor)
+            if admission is not None:
+                await self._converse(connection, visitor, admission)
+        except ConnectionClosed:  # without a close frame: the network, or a crash at the other end
             return
+        except Exception:  # noqa: BLE001  one connection's bug is not to end the others
+            _log.exception("connection.failed", peer=connection.peer, conn=visitor.conn)
+            await connection.end(CloseCode.INTERNAL_ERROR, "internal error")
+
+    async def _converse(self, connection: Connection, visitor: Visitor, admission: Admission) -> None:
         limits = self.settings.options.limits
         client = Client(connection, limits, connection.loop.time)
         session = Session(
@@ -195,8 +230,6 @@ class Server:
                 if answer.is_last:
                     await connection.end(CLOSE_BAD_MESSAGES, "too many bad messages")
                     return
-        except ConnectionClosed:  # without a close frame: the network, or a crash at the other end
-            return
         finally:
             self._hub.leave(client)
             self._admitted.discard(connection)

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from passivbot_hooks.toggles import did_you_mean, type_name
+from passivbot_hooks import did_you_mean, plugin_options
+from passivbot_hooks.toggles import type_name
 
 from .errors import NotConfiguredError, SettingsError
 
@@ -67,14 +68,12 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     """``plugins.websocket``, where it is an object.
 
     Attributes:
-        enabled: The toggle, which the host has read already.
         allow_plaintext: Serve beyond loopback without encryption.
         config_secrets: ``include`` or ``mask`` the secrets of a config, or ``auto``: include
             them for clients on this machine.
         limits: What a client may take.
     """
 
-    enabled: bool = True
     allow_plaintext: bool = False
     config_secrets: Literal["auto", "include", "mask"] = "auto"
     limits: Limits = field(default_factory=Limits)
@@ -126,12 +125,8 @@ def parse_settings(config: Mapping[str, Any]) -> Settings:
 
 
 def _options(config: Mapping[str, Any]) -> Options:
-    plugins = config.get("plugins")
-    section = plugins.get("websocket") if isinstance(plugins, Mapping) else None
-    if not isinstance(section, Mapping):  # a plain toggle, or none
-        return Options()
     try:
-        options = msgspec.convert(section, Options)
+        options = msgspec.convert(plugin_options(config, "websocket"), Options)
     except msgspec.ValidationError as exc:
         raise _settings_error(str(exc)) from None
     if options.limits.buffer_hard_bytes < options.limits.buffer_soft_bytes:

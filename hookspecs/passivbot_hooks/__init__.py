@@ -21,6 +21,7 @@ from .errors import BotNotFoundError, ConfigError, HooksError, PluginError, Unus
 from .host import PluginHost, PluginRecord
 from .markers import ENTRY_POINT_GROUP, PROJECT_NAME, hookimpl, hookspec
 from .models import Health, Position, Side, Statistics, Status
+from .toggles import did_you_mean, plugin_options
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -38,7 +39,9 @@ __all__ = [
     "Statistics",
     "Status",
     "UnusableFileError",
+    "did_you_mean",
     "hookimpl",
     "hookspec",
     "load_config",
+    "plugin_options",
 ]

@@ -5,6 +5,7 @@ argparse, from the standard library: this distribution depends on pluggy and hjs
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import logging
 import os
@@ -17,7 +18,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from .config import is_name, load_config
-from .discovery import discover
 from .errors import HooksError
 from .host import PluginHost, PluginRecord
 from .paper import PaperBot
@@ -29,9 +29,9 @@ _RUN_HELP = """\
 Watch bots that run unmodified, and fire the hooks of the installed plugins.
 
 Each CONFIG is the HJSON file that a Passivbot was started with. Its bot is the directory
-<root>/<exchange>/<live.user> below the monitor root. The bot need not run yet. Plugins are
-switched in the first CONFIG's `plugins` section; each bot's own section says which of them
-hear of it. Edits of a CONFIG are noticed while this runs.
+<root>/<exchange>/<live.user> below the monitor root. The bot need not run yet. The `plugins`
+section of a CONFIG says which plugins hear of its bot. Edits of a CONFIG, of its toggles too,
+are noticed while this runs.
 """
 
 _RUN_EXAMPLES = """\
@@ -46,7 +46,8 @@ Ctrl-C or SIGTERM ends it. Logs go to stderr. Exit codes: 0 ended as asked, 2 ca
 _PLUGINS_HELP = """\
 Show every installed plugin, whether CONFIG switches it on, and what is wrong with the broken ones.
 
-Plugins that are on are imported, to see whether they load; none of their hooks is called.
+Plugins that are on are imported, to see whether they load; none of their hooks is called, so
+what is wrong with their options shows when they run.
 """
 
 _PAPER_HELP = """\
@@ -85,7 +86,9 @@ def stop_on_signals() -> Iterator[threading.Event]:
     stop = threading.Event()
 
     def handle(signum: int, frame: object) -> None:
-        stop.set()
+        # Not stop.set() here: the handler runs on the main thread, between any two of its
+        # instructions, which may be inside stop.wait() and hold the event's own lock.
+        _thread.start_new_thread(stop.set, ())
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -109,9 +112,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _plugins(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
-    with PluginHost() as host:
-        host.load({config.user or "?": config.data}, candidates=discover())
-        print(_table(host.records))
+    host = PluginHost()  # not shut down: nothing of a plugin runs here but its import
+    host.load({config.user or "?": config.data})
+    print(_table(host.records))
     return 1 if any(record.state == "failed" for record in host.records) else 0
 
 

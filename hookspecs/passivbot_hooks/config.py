@@ -85,6 +85,9 @@ def parse_config(path: Path, raw: bytes) -> BotConfig:
 
 
 def _user(path: Path, data: object) -> str | None:
+    if isinstance(data, str) and data:
+        # HJSON's trap: an unquoted string goes on to the end of its line, braces and all.
+        raise ConfigError(path, "is read as one long string; put strings in quotes where `}` or `,` follows")
     if not isinstance(data, dict) or not isinstance(data.get("live"), dict):
         raise ConfigError(path, "has no `live: { ... }` section; is it a bot's config?")
     user = data["live"].get("user")

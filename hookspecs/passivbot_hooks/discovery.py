@@ -11,6 +11,7 @@ until `load` is called for it.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -24,8 +25,9 @@ from .errors import PluginError
 from .markers import ENTRY_POINT_GROUP, PROJECT_NAME
 from .toggles import did_you_mean
 
-#: What a plugin can throw at us: any exception, and `sys.exit()` in a hook or at import.
-PLUGIN_FAILURES: Final = (Exception, SystemExit)
+#: What a plugin can throw at us: any exception, `sys.exit()` in a hook or at import, and a
+#: cancelled task's result, which asyncio keeps apart from the other exceptions too.
+PLUGIN_FAILURES: Final = (Exception, SystemExit, asyncio.CancelledError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,11 +54,13 @@ class PluginThread:
         self._clock = clock
         self._failures: dict[str, int] = {}
         self._slow_logged: set[str] = set()
+        self._is_up = True
         # Guards all below. Held for dictionary operations only, never during a hook.
         self._changed = threading.Condition()
         self._configs: dict[str, Mapping[str, Any]] = {}
         self._stats: dict[str, Statistics] = {}
         self._closing = False
+        self._is_restarting = False
         self._busy = False
         self._call_started: float | None = None
         self._stuck_reported = False
@@ -97,6 +99,13 @@ class PluginThread:
         self._stuck_reported = True
         return True
 
+    def restart(self) -> None:
+        """Have `on_shutdown` called soon, instead of what waits; what is posted later comes after it."""
+        with self._changed:
+            self._configs, self._stats = {}, {}
+            self._is_restarting = True
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Have what waits delivered, then `on_shutdown` called, then the thread end."""
         with self._changed:
@@ -114,7 +123,10 @@ class PluginThread:
             return self._changed.wait_for(self._is_idle, timeout_s)
 
     def _is_idle(self) -> bool:
-        return not (self._busy or self._configs or self._stats)
+        return not (self._busy or self._has_work())
+
+    def _has_work(self) -> bool:
+        return bool(self._configs or self._stats or self._is_restarting or self._closing)
 
     def _run(self) -> None:
         closing = False
@@ -122,17 +134,27 @@ class PluginThread:
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._configs or self._stats or self._closing)
+                self._changed.wait_for(self._has_work)
                 self._busy = True
                 configs, self._configs = self._configs, {}
                 stats, self._stats = self._stats, {}
+                is_restarting, self._is_restarting = self._is_restarting, False
                 closing = self._closing
+            if is_restarting:
+                self._shut_down()
+            self._is_up = self._is_up or bool(configs or stats)
             # Configs first: a bot's config comes before its first statistics.
             for bot, config in configs.items():
                 self._call("on_config_loaded", {"bot": bot, "config": config})
             for bot, snapshot in stats.items():
                 self._call("on_stats_updated", {"bot": bot, "stats": snapshot})
-        self._call("on_shutdown", {})
+        self._shut_down()
+
+    def _shut_down(self) -> None:
+        """Once for each life: a plugin that was switched off is not shut down again at the end."""
+        if self._is_up:
+            self._is_up = False
+            self._call("on_shutdown", {})
 
     def _call(self, hook: str, arguments: dict[str, Any]) -> None:
         implementation = self._implementations.get(hook)

@@ -11,7 +11,7 @@ import copy
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
@@ -46,21 +46,34 @@ class PluginRecord:
     reason: str
 
 
+@dataclass(slots=True)
+class _Plugin:
+    """A loaded plugin: its thread, and the bots that it hears of."""
+
+    thread: PluginThread
+    is_toggled: bool
+    bots: set[str] = field(default_factory=set)
+
+
 class PluginHost:
     """Loads plugins and hands them what a source reports.
 
-    The three hook methods may be called from any thread, a trading loop's too: they store
-    a reference, wake the plugins' threads and return. They never raise what a plugin raises.
+    The hook methods store a reference, wake the plugins' threads and return; they never wait
+    for a plugin and never raise what a plugin raises. Call them from one thread.
 
     Use it as a context manager, or call `on_shutdown` in a ``finally``.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._candidates: list[Candidate] = []
         self._records: dict[str, PluginRecord] = {}
-        self._threads: dict[str, PluginThread] = {}
-        self._off_for: dict[str, frozenset[str]] = {}
-        self._shut_down = False
+        self._plugins: dict[str, _Plugin] = {}
+        # The latest of each bot: a plugin that is switched on later is told them.
+        self._toggles: dict[str, Toggles] = {}
+        self._configs: dict[str, Mapping[str, Any]] = {}
+        self._stats: dict[str, Statistics] = {}
+        self._is_shut_down = False
 
     @property
     def records(self) -> Sequence[PluginRecord]:
@@ -77,41 +90,54 @@ class PluginHost:
 
         With several bots, a plugin is loaded if any bot's config has it on, and hears only
         of the bots whose config does. A broken plugin or toggle is logged; nothing is raised.
+        No hook is called yet.
 
         Args:
-            configs: Each bot's config, by the bot's name.
+            configs: Each bot's config, by the name that the hooks will call the bot.
             candidates: What is installed, if not to be discovered here.
         """
-        found = discover() if candidates is None else candidates
-        toggles = {bot: parse_toggles(config) for bot, config in configs.items()}
-        names = {candidate.name for candidate in found}
-        for bot, parsed in toggles.items():
-            for error in parsed.errors:
-                _log.error("bot %r: %s", bot, error)
-            for sentence in parsed.unknown(names):
-                _log.warning("bot %r: %s", bot, sentence)
-        for candidate in found:
-            self._load_one(candidate, toggles)
+        self._candidates = list(discover() if candidates is None else candidates)
+        for bot, config in configs.items():
+            self._read_toggles(bot, config)
+        self._load_wanted()
 
-    def _load_one(self, candidate: Candidate, toggles: Mapping[str, Toggles]) -> None:
-        chosen = {bot: parsed.get(candidate.name) for bot, parsed in toggles.items()}
-        reasons = "; ".join(dict.fromkeys(toggle.reason for toggle in chosen.values()))
-        # A later rival of a name gets a record of its own and never hides the first.
-        key = candidate.name if candidate.rival is None else f"{candidate.name} ({candidate.distribution})"
-        record = PluginRecord(
-            candidate.name, candidate.distribution, candidate.version, "on", reasons or "on by default"
-        )
-        self._records[key] = record
-        if chosen and not any(toggle.enabled for toggle in chosen.values()):
-            self._records[key] = replace(record, state="off")
+    def _read_toggles(self, bot: str, config: Mapping[str, Any]) -> None:
+        toggles = parse_toggles(config)
+        if toggles == self._toggles.get(bot):
             return
-        try:
-            self._start(candidate.name, load(candidate))
-        except PluginError as exc:
-            _log.error("%s", exc, exc_info=exc.__cause__ if _log.isEnabledFor(logging.DEBUG) else None)
-            self._records[key] = replace(record, state="failed", reason=exc.reason)
-            return
-        self._off_for[candidate.name] = frozenset(bot for bot, toggle in chosen.items() if not toggle.enabled)
+        self._toggles[bot] = toggles
+        for error in toggles.errors:
+            _log.error("bot %r: %s", bot, error)
+        for sentence in toggles.unknown({candidate.name for candidate in self._candidates}):
+            _log.warning("bot %r: %s", bot, sentence)
+
+    def _load_wanted(self) -> None:
+        """Load the plugins that the toggles want and that were not loaded, or tried, before."""
+        for candidate in self._candidates:
+            # A later rival of a name gets a record of its own and never hides the first.
+            rival = f" ({candidate.distribution})" if candidate.rival is not None else ""
+            key = candidate.name + rival
+            chosen = [toggles.get(candidate.name) for toggles in self._toggles.values()]
+            is_wanted = any(toggle.enabled for toggle in chosen) or not chosen
+            reason = "; ".join(dict.fromkeys(toggle.reason for toggle in chosen)) or "on by default"
+            known = self._records.get(key)
+            if known is not None and known.state == "failed":
+                continue
+            record = PluginRecord(
+                candidate.name,
+                candidate.distribution,
+                candidate.version,
+                "on" if is_wanted else "off",
+                reason,
+            )
+            self._records[key] = record
+            if is_wanted and (rival or candidate.name not in self._plugins):
+                try:
+                    self._start(candidate.name, load(candidate), is_toggled=True)
+                except PluginError as exc:
+                    _log.error("%s", exc)
+                    _log.debug("plugin %r: how it failed", exc.name, exc_info=exc.__cause__)
+                    self._records[key] = replace(record, state="failed", reason=exc.reason)
 
     def register(self, plugin: object, name: str) -> None:
         """Add a plugin by hand, without entry points or toggles.
@@ -119,60 +145,83 @@ class PluginHost:
         Raises:
             PluginError: The name is taken, or the object cannot work as a plugin.
         """
-        if name in self._threads:
+        if name in self._plugins:
             raise PluginError(name, "a plugin of that name is already registered")
-        self._start(name, plugin)
+        self._start(name, plugin, is_toggled=False)
         self._records[name] = PluginRecord(name, "", "", "on", "registered by hand")
 
-    def _start(self, name: str, plugin: object) -> None:
+    def _start(self, name: str, plugin: object, *, is_toggled: bool) -> None:
         implementations = hook_implementations(name, plugin)
 
         def on_failed(reason: str) -> None:
             self._records[name] = replace(self._records[name], state="failed", reason=reason)
 
-        self._threads[name] = PluginThread(name, implementations, on_failed=on_failed, clock=self._clock)
+        try:
+            thread = PluginThread(name, implementations, on_failed=on_failed, clock=self._clock)
+        except RuntimeError as exc:  # the system has no thread left to give
+            raise PluginError(name, f"its thread cannot be started: {describe(exc)}") from exc
+        self._plugins[name] = _Plugin(thread, is_toggled)
 
     def on_config_loaded(self, *, bot: str, config: Mapping[str, Any]) -> None:
-        """Tell the plugins a bot's config; they get copies, so the caller may go on to change it."""
+        """Tell the plugins a bot's config; they get copies, so the caller may go on to change it.
+
+        If its toggles changed, plugins are switched: one that is on now is loaded and told
+        what is known; one that is off for this bot is shut down, and starts anew for the
+        bots that it still has.
+        """
         try:
             copied = copy.deepcopy(dict(config))
         except Exception as exc:  # noqa: BLE001  the caller may be a trading loop: nothing is raised into it
             _log.error("bot %r: its config cannot be copied: %s", bot, describe(exc))
             return
-        for thread in self._threads_for(bot):
-            thread.post_config(bot, copied)
+        self._configs[bot] = copied
+        self._read_toggles(bot, copied)
+        self._load_wanted()
+        for name, plugin in self._plugins.items():
+            if not plugin.is_toggled or self._toggles[bot].get(name).enabled:
+                plugin.thread.post_config(bot, copied)
+                if bot not in plugin.bots and bot in self._stats:
+                    plugin.thread.post_stats(bot, self._stats[bot])
+                plugin.bots.add(bot)
+            elif bot in plugin.bots:
+                plugin.bots.discard(bot)
+                _log.info("plugin %r: switched off for bot %r", name, bot)
+                plugin.thread.restart()
+                for other in plugin.bots:
+                    plugin.thread.post_config(other, self._configs[other])
+                    if other in self._stats:
+                        plugin.thread.post_stats(other, self._stats[other])
 
     def on_stats_updated(self, *, bot: str, stats: Statistics) -> None:
         """Tell the plugins a bot's new snapshot."""
-        for thread in self._threads_for(bot):
-            thread.post_stats(bot, stats)
-
-    def _threads_for(self, bot: str) -> list[PluginThread]:
-        return [
-            thread
-            for name, thread in self._threads.items()
-            if bot not in self._off_for.get(name, frozenset())
-        ]
+        self._stats[bot] = stats
+        for plugin in self._plugins.values():
+            # A bot whose config was never told has no toggles to ask.
+            if bot in plugin.bots or bot not in self._configs:
+                plugin.thread.post_stats(bot, stats)
 
     def on_shutdown(self, *, timeout_s: float = SHUTDOWN_S) -> None:
         """Tell the plugins to stop, all at once, and wait for them, at most ``timeout_s`` in all.
 
         Only the first call does anything.
         """
-        if self._shut_down:
+        if self._is_shut_down:
             return
-        self._shut_down = True
+        self._is_shut_down = True
         deadline = self._clock() + timeout_s
-        for thread in self._threads.values():
+        threads = [plugin.thread for plugin in self._plugins.values()]
+        for thread in threads:
             thread.close()
-        for thread in self._threads.values():
+        for thread in threads:
             if not thread.join(max(0.0, deadline - self._clock())):
                 _log.error("plugin %r: did not shut down in %.0f s; left behind", thread.name, timeout_s)
 
     def wait_idle(self, timeout_s: float = 5.0) -> bool:
         """Wait until every plugin has been given all that was told; False if one takes too long."""
         deadline = self._clock() + timeout_s
-        return all(thread.wait_idle(max(0.0, deadline - self._clock())) for thread in self._threads.values())
+        return all(
+            plugin.thread.wait_idle(max(0.0, deadline - self._clock())) for plugin in self._plugins.values()
+        )
 
     def __enter__(self) -> Self:
         return self

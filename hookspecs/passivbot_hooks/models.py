@@ -2,7 +2,7 @@
 
 Amounts are in the bot's quote currency unless a field says otherwise; times are
 milliseconds since the Unix epoch. ``None`` means that the source does not know,
-never zero.
+never zero; NaN and the infinities are None too, because NaN differs even from itself.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from .host import PluginHost
 from .sources.config_file import ConfigFollower
 from .sources.monitor import MonitorFollower
 from .sources.monitor.locate import BotDirectory, find_bots
-from .toggles import parse_toggles
 
 #: Seconds between two looks at the files.
 POLL_S: Final = 0.2
@@ -74,23 +73,13 @@ class Sidecar:
     def poll(self) -> None:
         """Look at every file once and fire what changed."""
         for bot, config_follower, monitor_follower in self._watched:
-            previous = config_follower.config
             config = config_follower.poll()
             if config is not None:
                 _log.info("bot %r: %s changed; read again", bot.name, config.path)
-                _warn_of_toggles(bot.name, previous, config)
                 self._host.on_config_loaded(bot=bot.name, config=config.data)
             statistics = monitor_follower.poll()
             if statistics is not None:
                 self._host.on_stats_updated(bot=bot.name, stats=statistics)
-
-
-def _warn_of_toggles(bot: str, previous: BotConfig, config: BotConfig) -> None:
-    before, after = parse_toggles(previous.data), parse_toggles(config.data)
-    names = {*before.named, *after.named}
-    changed = sorted(name for name in names if before.get(name).enabled != after.get(name).enabled)
-    if changed:
-        _log.warning("bot %r: plugins are switched on and off at a restart only: %s", bot, ", ".join(changed))
 
 
 def watched_bots(

@@ -62,7 +62,9 @@ def on_shutdown() -> None:
     """The host is stopping. Fires once, always, whatever else failed.
 
     It is the last call that a plugin gets, and comes after everything that was
-    waiting for it was delivered. The host waits a bounded time for it and then
+    waiting for it was delivered. A plugin that its toggle switches off while the host
+    runs is shut down too; if it is switched on again, it starts anew with a config.
+    The host waits a bounded time for it and then
     leaves: let go of sockets and files quickly.
 
     .. versionadded:: 0.1

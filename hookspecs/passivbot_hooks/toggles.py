@@ -82,6 +82,18 @@ def parse_toggles(config: Mapping[str, Any]) -> Toggles:
     return Toggles(named=named, errors=tuple(errors))
 
 
+def plugin_options(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A plugin's own options: its object in the ``plugins`` section, without ``enabled``.
+
+    Empty where the plugin is switched by a plain true or false, or not named at all.
+    """
+    section = config.get("plugins")
+    options = section.get(name) if isinstance(section, Mapping) else None
+    if not isinstance(options, Mapping):
+        return {}
+    return {key: value for key, value in options.items() if key != "enabled"}
+
+
 def did_you_mean(name: str, known: Collection[str]) -> str:
     """``"; did you mean X?"`` for the nearest known name, or what is known, or nothing."""
     near = difflib.get_close_matches(name, known, n=1)

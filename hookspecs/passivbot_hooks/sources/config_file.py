@@ -43,8 +43,11 @@ class ConfigFollower:
                 self._is_missing = True
                 self._complain(f"{self.config.path}: no such file")
             return None
-        except (ConfigError, UnusableFileError) as exc:
+        except ConfigError as exc:
             self._complain(str(exc))
+            return None
+        except UnusableFileError as exc:
+            self._complain(f"{self.config.path}: {exc.reason}")
             return None
         except OSError as exc:
             self._complain(f"{self.config.path}: cannot be read: {exc.strerror}")

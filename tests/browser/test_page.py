@@ -1,0 +1,254 @@
+"""The JavaScript clients in a real headless Chromium, against a real server that serves a paper bot.
+
+A page under test reports by POST to the HTTP server that it came from.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from loopback import END_S, JS_CLIENT, Credentials, demo_server, published_client
+
+CHROMIUM = shutil.which("chromium") or "chromium"
+
+pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+
+#: What a cold browser may take to start and report; seconds.
+REPORT_S: Final = 40.0
+
+FLAGS: Final = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+#: Sends reports in order; `report` is what the other scripts call.
+REPORTER: Final = """
+let last = Promise.resolve();
+function report(...parts) {
+  const body = JSON.stringify(parts);
+  last = last.then(() => fetch("/report", { method: "POST", body }));
+}
+window.addEventListener("error", (event) => report("page error", event.message));
+window.addEventListener("unhandledrejection", (event) => report("page error", String(event.reason)));
+"""
+
+#: The console of the page, to the test.
+CONSOLE: Final = """
+for (const level of ["log", "error"]) {
+  const original = console[level];
+  console[level] = (...parts) => { original(...parts); report(...parts); };
+}
+"""
+
+#: Fills the form of the page in, once for each attempt, and tells what the page shows.
+DRIVER: Final = """
+const element = (selector) => document.querySelector(selector);
+const text = (selector) => element(selector)?.textContent ?? null;
+const cells = (row) => Array.from(row.cells, (cell) => cell.textContent);
+function tell() {
+  report({
+    state: text("#state"),
+    bot: text(".bot h2"),
+    status: text(".status"),
+    balance: text(".balance"),
+    quote: text(".quote"),
+    upnl: text(".upnl"),
+    orders: text(".orders"),
+    positions: Array.from(document.querySelectorAll("tbody tr"), cells),
+    password: element("#password").value,
+    button: text("#button"),
+  });
+}
+function logIn({ address, password, keyPart }) {
+  element("#address").value = address;
+  element("#password").value = password;
+  element("#key").value = keyPart;
+  element("#login").requestSubmit();
+}
+new MutationObserver(tell).observe(document.body, { subtree: true, childList: true, characterData: true });
+"""
+
+
+class Site:
+    """Pages for the browser, and the reports that they send back."""
+
+    def __init__(self, pages: dict[str, tuple[str, str]]) -> None:
+        self.reports: queue.Queue[Any] = queue.Queue()
+        self.heard: list[Any] = []
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path not in pages:
+                    self.send_error(HTTPStatus.NOT_FOUND)
+                    return
+                content_type, text = pages[self.path]
+                self._answer(HTTPStatus.OK, content_type, text.encode())
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                site.reports.put(json.loads(body))
+                self._answer(HTTPStatus.OK, "text/plain", b"")
+
+            def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", f"{content_type}; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: object) -> None:
+                pass  # not into the tests' output
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def wait_for(self, is_it: Callable[[Any], bool]) -> Any:
+        """The next report for which that is true."""
+        deadline = time.monotonic() + REPORT_S
+        while True:
+            try:
+                report = self.reports.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"never reported; last heard: {self.heard[-5:]}") from None
+            self.heard.append(report)
+            assert report[0] != "page error", report
+            if is_it(report):
+                return report
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(END_S)
+
+
+@contextmanager
+def browsing(path: str, pages: dict[str, tuple[str, str]], profile: Path) -> Iterator[Site]:
+    """A browser of its own that looks at one page of a site of its own."""
+    site = Site(pages)
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", site.address + path]
+    browser = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield site
+    finally:
+        browser.terminate()
+        try:
+            browser.wait(END_S)
+        except subprocess.TimeoutExpired:
+            browser.kill()
+            browser.wait(END_S)
+        site.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Credentials]:
+    with demo_server() as credentials:
+        yield credentials
+
+
+def test_published_client_runs_unmodified(server: Credentials, tmp_path: Path) -> None:
+    html = '<!doctype html><script src="/first.js"></script><script src="/published.js"></script>'
+    pages = {
+        "/": ("text/html", html),
+        "/first.js": ("text/javascript", REPORTER + CONSOLE),
+        "/published.js": ("text/javascript", published_client(server)),
+    }
+    with browsing("/", pages, tmp_path / "profile") as site:
+        site.wait_for(lambda report: report == ["Authentication successful!"])
+        _, statistics = site.wait_for(lambda report: report[0] == "Statistics Update:")
+        assert list(statistics)[:6] == [
+            "timestamp", "balance", "upnl", "open_orders_count", "active_symbols_count", "positions",
+        ]  # fmt: skip
+        _, config = site.wait_for(lambda report: report[0] == "Configuration Received:")
+        assert config["live"]["websocket_public_key_part"] == server.key_part
+        site.wait_for(lambda report: report[0] == "Statistics Update:")  # and on it goes
+
+
+def driven_page(*attempts: Credentials) -> dict[str, tuple[str, str]]:
+    """page.html and its module, with a script that logs in with each of these in turn."""
+    html = (JS_CLIENT / "page.html").read_text(encoding="utf-8")
+    assert html.count("</html>") == 1
+    scripts = '<script src="/reporter.js"></script><script type="module" src="/driver.js"></script></html>'
+    arguments = [
+        {"address": attempt.address, "password": attempt.password, "keyPart": attempt.key_part}
+        for attempt in attempts
+    ]
+    # The next attempt follows when the page says that the one before has failed.
+    turns = f"""
+    const attempts = {json.dumps(arguments)};
+    logIn(attempts.shift());
+    new MutationObserver(() => {{
+      if (element("#state").dataset.is === "failed" && attempts.length) logIn(attempts.shift());
+    }}).observe(element("#state"), {{ attributes: true }});
+    """
+    return {
+        "/page.html": ("text/html", html.replace("</html>", scripts)),
+        "/passivbot-client.mjs": (
+            "text/javascript",
+            (JS_CLIENT / "passivbot-client.mjs").read_text(encoding="utf-8"),
+        ),
+        "/reporter.js": ("text/javascript", REPORTER),
+        "/driver.js": ("text/javascript", DRIVER + turns),
+    }
+
+
+def test_page_shows_live_figures(server: Credentials, tmp_path: Path) -> None:
+    with browsing("/page.html", driven_page(server), tmp_path / "profile") as site:
+        [page] = site.wait_for(lambda report: len(report[0]["positions"]) > 0)
+        assert page["state"] == "Connected"
+        assert (page["bot"], page["status"], page["quote"]) == (server.key_part, "running", "USDT")
+        assert re.fullmatch(r"[\d,]+\.\d\d", page["balance"])
+        assert re.fullmatch(r"-?[\d,]+\.\d\d", page["upnl"])
+        assert re.fullmatch(r"\d+", page["orders"])
+        for symbol_and_side, size, entry, upnl in page["positions"]:
+            assert re.fullmatch(r"\w+/USDT(long|short)", symbol_and_side)
+            assert re.fullmatch(r"[\d,]+(\.\d+)?", size)
+            assert re.fullmatch(r"[\d,]+(\.\d+)?", entry)
+            assert re.fullmatch(r"-?[\d,]+\.\d\d", upnl)
+        assert page["password"] == ""
+        assert page["button"] == "Disconnect"
+
+
+def test_page_tells_why_a_login_failed_and_takes_another(server: Credentials, tmp_path: Path) -> None:
+    wrong = server._replace(password="not the password")
+    with browsing("/page.html", driven_page(wrong, server), tmp_path / "profile") as site:
+        [page] = site.wait_for(lambda report: report[0]["state"].startswith("Not connected"))
+        assert page["state"] == "Not connected: Authentication failed: wrong token or public_key_part"
+        assert page["button"] == "Connect"
+        assert page["bot"] is None
+        site.wait_for(lambda report: report[0]["bot"] is not None)
+
+
+def test_page_tells_that_the_server_went_away(tmp_path: Path) -> None:
+    with ExitStack() as server:
+        credentials = server.enter_context(demo_server())
+        with browsing("/page.html", driven_page(credentials), tmp_path / "profile") as site:
+            site.wait_for(lambda report: report[0]["bot"] is not None)
+            server.close()
+            [page] = site.wait_for(lambda report: report[0]["state"].startswith("Not connected"))
+            assert page["state"] == "Not connected: the server is going away; try again later"
+            assert page["bot"] is not None  # the last figures stay

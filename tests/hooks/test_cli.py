@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from monitor_files import state, write_state
+from processes import Process
+
+from passivbot_hooks.cli import main
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "live.hjson"
+    path.write_text(json.dumps({"live": {"user": "main"}, "plugins": {"websocket": False, "websoket": True}}))
+    return path
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["plugins"], ["paper"]])
+def test_every_command_has_help_that_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--help"])
+    assert caught.value.code == 0
+    assert len(capsys.readouterr().out.splitlines()) > 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "nowhere.hjson"], "nowhere.hjson: no such file"),
+        (["run", "{config}", "--bot", "x"], "--bot x: give EXCHANGE/USER"),
+        (["plugins", "nowhere.hjson"], "nowhere.hjson: no such file"),
+    ],
+)
+def test_what_cannot_start_is_one_clear_line_and_exit_code_2(
+    arguments: list[str], said: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([argument.format(config=config) for argument in arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "x", "--poll", "0"], "invalid seconds from 0.01 to 60 value: '0'"),
+        (["run", "x", "--poll", "nan"], "invalid seconds from 0.01 to 60 value"),
+        (["paper", "x", "--symbols", "0"], "must be from 1 to 10000"),
+        (["paper", "x", "--user", "a/b"], "must be the name of one directory"),
+    ],
+)
+def test_a_wrong_option_says_what_would_be_right(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_plugins_shows_a_table(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plugins", str(config)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["PLUGIN", "DISTRIBUTION", "STATE", "WHY"]
+    [websocket] = [line for line in lines if line.startswith("websocket ")]
+    assert "passivbot-ws-plugin" in websocket
+    assert "off" in websocket
+    assert "plugins.websocket is false" in websocket
+
+
+def test_plugins_imports_what_is_on_and_calls_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "sample-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sample\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        "[passivbot.plugins]\nremembers = plugins_for_tests:recording\nbroken = plugins_for_tests:number\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config = tmp_path / "live.hjson"
+    config.write_text('{"live": {"user": "main"}}')
+    import plugins_for_tests
+
+    plugins_for_tests.recording.calls.clear()
+    assert main(["plugins", str(config)]) == 1
+    out = capsys.readouterr().out
+    assert "a int without any hook" in out
+    assert plugins_for_tests.recording.calls == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_watches_and_ends_cleanly_on_a_signal(
+    number: signal.Signals, config: Path, tmp_path: Path
+) -> None:
+    write_state(tmp_path / "monitor" / "fake" / "main", state())
+    with Process.python("passivbot_hooks", "run", config, "--monitor-root", tmp_path / "monitor") as process:
+        process.wait_for_line("did you mean websocket?")
+        process.wait_for_line("bot 'main': following")
+        started = time.monotonic()
+        assert process.end(number) == 0
+        assert time.monotonic() - started < 5
+    assert "Traceback" not in process.output
+
+
+def test_paper_writes_until_a_signal(tmp_path: Path) -> None:
+    with Process.python(
+        "passivbot_hooks", "paper", tmp_path, "--interval", "0.05", "--symbols", "2"
+    ) as process:
+        assert "no exchange and no money" in process.wait_for_line("paper bot:")
+        process.wait_for_line("writing")
+        assert process.end(signal.SIGINT) == 0
+    events = (tmp_path / "fake" / "main" / "events" / "current.ndjson").read_text()
+    assert '"kind":"bot.stopped"' in events
+
+
+def test_paper_says_where_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main(["paper", str(tmp_path / "file")]) == 1
+    assert "cannot write" in capsys.readouterr().err

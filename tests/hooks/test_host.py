@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import plugins_for_tests as plugins
+import pytest
+
+from passivbot_hooks import PluginError, PluginHost, Statistics, hookimpl
+from passivbot_hooks.discovery import Candidate
+from passivbot_hooks.dispatch import FAILURES_MAX
+from passivbot_hooks.testing import RecordingPlugin, make_statistics
+
+
+def candidate(name: str, value: str, rival: str | None = None) -> Candidate:
+    return Candidate(name, f"dist-{name}", "1", EntryPoint(name, value, "passivbot.plugins"), rival)
+
+
+def states(host: PluginHost) -> dict[str, str]:
+    return {record.name: record.state for record in host.records}
+
+
+def test_the_exact_order_of_calls() -> None:
+    plugin = RecordingPlugin()
+    with PluginHost() as host:
+        host.register(plugin, "recording")
+        host.on_config_loaded(bot="main", config={"live": {}})
+        host.on_stats_updated(bot="main", stats=make_statistics())
+        assert host.wait_idle()
+        host.on_stats_updated(bot="main", stats=make_statistics(balance=1.0))
+    assert plugin.hooks() == ["on_config_loaded", "on_stats_updated", "on_stats_updated", "on_shutdown"]
+
+
+def test_shutdown_comes_once() -> None:
+    plugin = RecordingPlugin()
+    host = PluginHost()
+    host.register(plugin, "recording")
+    host.on_shutdown()
+    host.on_shutdown()
+    host.on_stats_updated(bot="main", stats=make_statistics())
+    assert plugin.hooks() == ["on_shutdown"]
+
+
+def test_each_plugin_gets_a_copy_of_the_config_of_its_own() -> None:
+    class Vandal:
+        @hookimpl
+        def on_config_loaded(self, config: dict[str, Any]) -> None:
+            config["live"].clear()
+
+    before, after = RecordingPlugin(), RecordingPlugin()
+    config = {"live": {"user": "main"}}
+    with PluginHost() as host:
+        for name, plugin in (("before", before), ("vandal", Vandal()), ("after", after)):
+            host.register(plugin, name)
+        host.on_config_loaded(bot="main", config=config)
+        config["live"]["user"] = "changed by the caller afterwards"
+        assert host.wait_idle()
+    for plugin in (before, after):
+        assert plugin.calls[0] == ("on_config_loaded", "main", {"live": {"user": "main"}})
+
+
+def test_a_config_that_cannot_be_copied_is_logged_and_not_raised(caplog: pytest.LogCaptureFixture) -> None:
+    with PluginHost() as host:
+        host.on_config_loaded(bot="main", config={"lock": threading.Lock()})
+    assert "bot 'main': its config cannot be copied: TypeError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "failure", [ValueError("no"), SystemExit(1), asyncio.CancelledError(), RecursionError(), MemoryError()]
+)
+def test_a_failing_plugin_never_changes_what_others_receive(
+    failure: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing, good = plugins.Fails(failure), RecordingPlugin()
+    with PluginHost() as host:
+        host.register(failing, "failing")
+        host.register(good, "good")
+        for number in range(FAILURES_MAX + 3):
+            host.on_stats_updated(bot="main", stats=make_statistics(timestamp=number))
+            assert host.wait_idle()
+        assert states(host) == {"failing": "failed", "good": "on"}
+    assert [stats.timestamp for stats in good.statistics()] == list(range(FAILURES_MAX + 3))
+    assert failing.calls == FAILURES_MAX
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert "on_stats_updated is switched off until the next start" in errors[0].getMessage()
+
+
+def test_only_failures_in_a_row_count() -> None:
+    class FailsMostly:
+        calls = 0
+
+        @hookimpl
+        def on_stats_updated(self) -> None:
+            self.calls += 1
+            if self.calls % FAILURES_MAX:
+                raise ValueError
+
+    plugin = FailsMostly()
+    with PluginHost() as host:
+        host.register(plugin, "sample")
+        for _ in range(3 * FAILURES_MAX):
+            host.on_stats_updated(bot="main", stats=make_statistics())
+            assert host.wait_idle()
+        assert states(host) == {"sample": "on"}
+    assert plugin.calls == 3 * FAILURES_MAX
+
+
+def test_one_hook_switched_off_leaves_the_others_on() -> None:
+    class Half(plugins.Fails):
+        is_shut_down = False
+
+        @hookimpl
+        def on_shutdown(self) -> None:
+            self.is_shut_down = True
+
+    plugin = Half(ValueError())
+    with PluginHost() as host:
+        host.register(plugin, "half")
+        for _ in range(FAILURES_MAX):
+            host.on_stats_updated(bot="main", stats=make_statistics())
+            assert host.wait_idle()
+    assert plugin.is_shut_down
+
+
+def test_a_plugin_that_never_returns_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    class Stuck:
+        @hookimpl
+        def on_stats_updated(self) -> None:
+            entered.set()
+            release.wait(30)
+
+    now = [0.0]
+    good = RecordingPlugin()
+    host = PluginHost(clock=lambda: now[0])
+    host.register(Stuck(), "stuck")
+    host.register(good, "good")
+    try:
+        host.on_stats_updated(bot="main", stats=make_statistics(timestamp=1))
+        assert entered.wait(5)
+        now[0] = 6.0
+        for number in (2, 3):
+            host.on_stats_updated(bot="main", stats=make_statistics(timestamp=number))
+            assert good.wait_for(lambda calls, n=number: calls and calls[-1][2].timestamp == n)  # type: ignore[misc]
+        assert caplog.text.count("plugin 'stuck': a hook has not returned for 5 s") == 1
+        host.on_shutdown(timeout_s=0.0)
+        assert "plugin 'stuck': did not shut down" in caplog.text
+        assert good.wait_for(lambda calls: calls[-1][0] == "on_shutdown")
+    finally:
+        release.set()
+
+
+def test_a_slow_plugin_gets_the_latest_and_not_a_queue() -> None:
+    entered, release = threading.Event(), threading.Event()
+    seen: list[int] = []
+
+    class Slow:
+        @hookimpl
+        def on_stats_updated(self, stats: Statistics) -> None:
+            seen.append(stats.timestamp)
+            entered.set()
+            release.wait(30)
+
+    with PluginHost() as host:
+        host.register(Slow(), "slow")
+        host.on_stats_updated(bot="main", stats=make_statistics(timestamp=0))
+        assert entered.wait(5)
+        for number in range(1, 100):
+            host.on_stats_updated(bot="main", stats=make_statistics(timestamp=number))
+        release.set()
+        assert host.wait_idle()
+    assert seen == [0, 99]
+
+
+def test_a_slow_hook_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    now = [0.0]
+
+    class Slow:
+        @hookimpl
+        def on_stats_updated(self) -> None:
+            now[0] += 0.25
+
+    with PluginHost(clock=lambda: now[0]) as host:
+        host.register(Slow(), "slow")
+        for _ in range(3):
+            host.on_stats_updated(bot="main", stats=make_statistics())
+            host.wait_idle()
+    assert caplog.text.count("plugin 'slow': on_stats_updated took 250 ms") == 1
+
+
+def test_plugins_are_loaded_as_the_toggles_say_and_broken_ones_stop_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    candidates = [
+        candidate("good", "plugins_for_tests:recording"),
+        candidate("off", "module_that_is_not_there:plugin"),
+        candidate("missing", "module_that_is_not_there:plugin"),
+        candidate("klass", "plugins_for_tests:AsyncHook"),
+        candidate("coroutine", "plugins_for_tests:async_hook"),
+        candidate("misspelled", "plugins_for_tests:misspelled"),
+        candidate("good", "plugins_for_tests:no_hook", rival="dist-good"),
+    ]
+    plugins.recording.calls.clear()
+    with PluginHost() as host:
+        host.load({"main": {"plugins": {"off": False, "god": True}}}, candidates=candidates)
+        host.on_stats_updated(bot="main", stats=make_statistics())
+    assert plugins.recording.hooks() == ["on_stats_updated", "on_shutdown"]
+    reported = [(record.name, record.state) for record in host.records]
+    assert sorted(reported) == [
+        ("coroutine", "failed"),
+        ("good", "failed"),
+        ("good", "on"),
+        ("klass", "failed"),
+        ("missing", "failed"),
+        ("misspelled", "failed"),
+        ("off", "off"),
+    ]
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 5
+    assert "bot 'main': plugins.god: no plugin of that name is installed; did you mean good?" in caplog.text
+
+
+def test_a_bot_is_shown_only_to_the_plugins_that_its_own_config_has_on() -> None:
+    plugins.recording.calls.clear()
+    with PluginHost() as host:
+        host.load(
+            {"a": {"plugins": {"good": True}}, "b": {"plugins": {"good": False}}},
+            candidates=[candidate("good", "plugins_for_tests:recording")],
+        )
+        for bot in ("a", "b"):
+            host.on_config_loaded(bot=bot, config={"plugins": {"good": bot == "a"}})
+            host.on_stats_updated(bot=bot, stats=make_statistics())
+    assert {bot for _, bot, _ in plugins.recording.calls} == {"a", None}
+
+
+def test_a_plugin_off_for_all_bots_is_off() -> None:
+    with PluginHost() as host:
+        host.load(
+            {"a": {"plugins": {"good": False}}, "b": {"plugins": 3}},
+            candidates=[candidate("good", "plugins_for_tests:recording")],
+        )
+        [record] = host.records
+    assert record.state == "off"
+    assert record.reason == "plugins.good is false; the config's plugins section is broken"
+
+
+def test_toggles_are_followed_while_it_runs() -> None:
+    plugins.recording.calls.clear()
+    on: dict[str, Any] = {"plugins": {"good": True}}
+    off: dict[str, Any] = {"plugins": {"good": False}}
+    with PluginHost() as host:
+        host.load({"a": off, "b": off}, candidates=[candidate("good", "plugins_for_tests:recording")])
+        for bot in ("a", "b"):
+            host.on_config_loaded(bot=bot, config=off)
+            host.on_stats_updated(bot=bot, stats=make_statistics())
+        assert states(host) == {"good": "off"}
+        for bot in ("a", "b"):
+            host.on_config_loaded(bot=bot, config=on)
+        assert host.wait_idle()
+        assert states(host) == {"good": "on"}
+        assert sorted((hook, bot) for hook, bot, _ in plugins.recording.calls) == [
+            ("on_config_loaded", "a"),
+            ("on_config_loaded", "b"),
+            ("on_stats_updated", "a"),
+            ("on_stats_updated", "b"),
+        ]
+        plugins.recording.calls.clear()
+        host.on_config_loaded(bot="b", config=off)
+        host.on_stats_updated(bot="b", stats=make_statistics())
+        assert host.wait_idle()
+        # Shut down, and started anew for the bot that it still has: nothing of "b" is left.
+        assert [(hook, bot) for hook, bot, _ in plugins.recording.calls] == [
+            ("on_shutdown", None),
+            ("on_config_loaded", "a"),
+            ("on_stats_updated", "a"),
+        ]
+        plugins.recording.calls.clear()
+        host.on_config_loaded(bot="a", config=off)
+        assert host.wait_idle()
+        assert states(host) == {"good": "off"}
+        assert plugins.recording.hooks() == ["on_shutdown"]
+    assert plugins.recording.hooks() == ["on_shutdown"]
+
+
+def test_a_plugin_that_heard_nothing_is_shut_down_too() -> None:
+    plugins.recording.calls.clear()
+    with PluginHost() as host:
+        host.load({"a": {}}, candidates=[candidate("good", "plugins_for_tests:recording")])
+    assert plugins.recording.hooks() == ["on_shutdown"]
+
+
+def test_a_plugin_registered_by_hand_has_no_toggle() -> None:
+    plugin = RecordingPlugin()
+    with PluginHost() as host:
+        host.register(plugin, "sample")
+        host.on_config_loaded(bot="a", config={"plugins": {"sample": False}})
+        host.on_stats_updated(bot="a", stats=make_statistics())
+    assert plugin.hooks() == ["on_config_loaded", "on_stats_updated", "on_shutdown"]
+
+
+def test_a_name_can_be_registered_once() -> None:
+    with PluginHost() as host:
+        host.register(RecordingPlugin(), "sample")
+        with pytest.raises(PluginError, match="already registered"):
+            host.register(RecordingPlugin(), "sample")

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from passivbot_hooks.paper import PaperBot, PaperMarket
+from passivbot_hooks.sources.monitor import MonitorState, parse_state
+from passivbot_hooks.sources.monitor.liveness import StopEvent
+
+#: The keys that Passivbot v8.1 writes.
+TOP_LEVEL = {
+    "account", "forager", "health", "hsl", "market", "meta", "modes", "open_orders", "positions",
+    "recent", "schema_version", "trailing", "unstuck",
+}  # fmt: skip
+
+
+def read(bot: PaperBot) -> MonitorState:
+    return parse_state((bot.publisher.path / "state.latest.json").read_bytes())
+
+
+def test_its_files_are_what_the_source_reads(tmp_path: Path) -> None:
+    bot = PaperBot(tmp_path, exchange="fake", user="me", symbols=5, seed=1)
+    bot.start()
+    for _ in range(50):
+        bot.step()
+    assert bot.publisher.path == tmp_path / "fake" / "me"
+    document = json.loads((bot.publisher.path / "state.latest.json").read_text())
+    assert set(document) == TOP_LEVEL
+    parsed = read(bot)
+    stats = parsed.statistics
+    assert parsed.pid == os.getpid()
+    assert stats.active_symbols_count == 5
+    assert stats.open_orders_count == len(bot.market.orders) > 0
+    assert stats.positions
+    assert stats.balance == bot.market.balance != 10_000.0
+    assert stats.upnl == pytest.approx(document["account"]["equity"] - stats.balance)
+    assert stats.health is not None
+    assert stats.health.fills
+
+
+def test_it_is_honest_about_being_paper(tmp_path: Path) -> None:
+    bot = PaperBot(tmp_path, symbols=1)
+    bot.start()
+    assert (read(bot).statistics.version or "").startswith("paper ")
+    manifest = json.loads((bot.publisher.path / "manifest.json").read_text())
+    assert manifest["runtime"]["passivbot_version"].startswith("paper ")
+
+
+def test_a_seed_walks_the_same_walk() -> None:
+    first, second = PaperMarket(12, seed=7), PaperMarket(12, seed=7)
+    for _ in range(100):
+        first.step()
+        second.step()
+    assert first.balance == second.balance
+    assert first.orders == second.orders
+
+
+def test_its_books_balance() -> None:
+    market = PaperMarket(3, seed=3)
+    realised = 0.0
+    for _ in range(500):
+        fills, _, _ = market.step()
+        realised += sum(fill.pnl - fill.fee for fill in fills)
+    assert market.balance == pytest.approx(10_000.0 + realised)
+    for symbol in market.symbols.values():
+        assert symbol.sides["long"].size >= 0
+        assert symbol.sides["short"].size <= 0
+
+
+def test_a_run_begins_and_ends_with_its_lifecycle_events(tmp_path: Path) -> None:
+    bot = PaperBot(tmp_path, symbols=2, seed=1)
+    stop = threading.Event()
+    thread = threading.Thread(target=bot.run, args=(stop,), kwargs={"interval_s": 0.01})
+    thread.start()
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    events_path = bot.publisher.path / "events" / "current.ndjson"
+    events = [json.loads(line) for line in events_path.read_text().splitlines()]
+    kinds = [event["kind"] for event in events]
+    assert kinds[:2] == ["bot.start", "bot.started"]
+    assert kinds[-3:] == ["bot.stop", "bot.stopping", "bot.stopped"]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert StopEvent(events_path).poll() == events[-1]["ts"]
+
+
+def test_nothing_temporary_is_left(tmp_path: Path) -> None:
+    bot = PaperBot(tmp_path, symbols=1)
+    bot.start()
+    assert not list(tmp_path.rglob("*.tmp"))

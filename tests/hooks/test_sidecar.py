@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from monitor_files import replace, state, write_state
+
+from passivbot_hooks import BotNotFoundError, PluginHost, load_config
+from passivbot_hooks.config import BotConfig
+from passivbot_hooks.sidecar import Sidecar, WatchedBot, watched_bots
+from passivbot_hooks.sources.monitor.locate import BotDirectory
+from passivbot_hooks.testing import RecordingPlugin
+
+
+def config(tmp_path: Path, name: str = "live", **live: Any) -> BotConfig:
+    path = tmp_path / f"{name}.hjson"
+    # No installed plugin is wanted here: each test registers its own.
+    document = {"live": {"user": "main", **live}, "plugins": {"websocket": False}}
+    replace(path, json.dumps(document).encode())
+    return load_config(path)
+
+
+def bot(root: Path, exchange: str, user: str = "main") -> None:
+    (root / exchange / user).mkdir(parents=True)
+
+
+class Running:
+    """A sidecar on a thread of its own, with a plugin that remembers."""
+
+    def __init__(self, bots: list[WatchedBot]) -> None:
+        self.plugin = RecordingPlugin()
+        self._stop = threading.Event()
+        host = PluginHost()
+        host.register(self.plugin, "recording")
+        self._thread = threading.Thread(
+            target=Sidecar(host, bots, poll_s=0.01).run, args=(self._stop,), daemon=True
+        )
+
+    def __enter__(self) -> RecordingPlugin:
+        self._thread.start()
+        return self.plugin
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+
+def test_config_first_then_statistics_then_shutdown(tmp_path: Path) -> None:
+    bots = watched_bots([config(tmp_path)], root=tmp_path)
+    with Running(bots) as plugin:
+        assert plugin.wait_for(lambda calls: len(calls) == 1)
+        write_state(tmp_path / "fake" / "main", state())
+        assert plugin.wait_for(lambda calls: len(calls) == 2)
+    assert plugin.hooks() == ["on_config_loaded", "on_stats_updated", "on_shutdown"]
+    assert {name for _, name, _ in plugin.calls} == {"main", None}
+
+
+def test_a_changed_config_is_told_again(tmp_path: Path) -> None:
+    bots = watched_bots([config(tmp_path)], root=tmp_path)
+    with Running(bots) as plugin:
+        assert plugin.wait_for(lambda calls: len(calls) == 1)
+        config(tmp_path, leverage=5)
+        assert plugin.wait_for(lambda calls: len(calls) == 2)
+    assert plugin.calls[1][2]["live"]["leverage"] == 5
+
+
+def test_several_bots_are_told_apart(tmp_path: Path) -> None:
+    for user in ("one", "two"):
+        write_state(tmp_path / "fake" / user, state())
+    bots = watched_bots([config(tmp_path, "a", user="one"), config(tmp_path, "b", user="two")], root=tmp_path)
+    with Running(bots) as plugin:
+        assert plugin.wait_for(lambda calls: len(calls) == 4)
+    assert {name for hook, name, _ in plugin.calls if hook == "on_stats_updated"} == {"one", "two"}
+
+
+def test_shutdown_comes_even_if_watching_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = RecordingPlugin()
+    host = PluginHost()
+    host.register(plugin, "recording")
+    sidecar = Sidecar(host, watched_bots([config(tmp_path)], root=tmp_path))
+    monkeypatch.setattr(sidecar, "poll", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        sidecar.run(threading.Event())
+    assert plugin.hooks()[-1] == "on_shutdown"
+
+
+def test_the_root_is_the_configs_own_unless_given(tmp_path: Path) -> None:
+    path = tmp_path / "live.hjson"
+    path.write_text(json.dumps({"live": {"user": "main"}, "monitor": {"root_dir": "elsewhere"}}))
+    assert watched_bots([load_config(path)], root=None)[0].directory.root == Path("elsewhere")
+    assert watched_bots([load_config(path)], root=tmp_path)[0].directory.root == tmp_path
+    assert watched_bots([config(tmp_path, "b")], root=None)[0].directory.root == Path("monitor")
+
+
+def test_a_disabled_monitor_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "live.hjson"
+    path.write_text(json.dumps({"live": {"user": "main"}, "monitor": {"enabled": False}}))
+    watched_bots([load_config(path)], root=tmp_path)
+    assert "monitor.enabled is false" in caplog.text
+
+
+def test_one_user_on_two_exchanges_is_ambiguous_until_chosen(tmp_path: Path) -> None:
+    bot(tmp_path, "bybit")
+    bot(tmp_path, "okx")
+    first = config(tmp_path)
+    with pytest.raises(BotNotFoundError, match="say which: --bot bybit/main or --bot okx/main"):
+        watched_bots([first], root=tmp_path)
+    [chosen] = watched_bots([first], root=tmp_path, chosen=["okx/main"])
+    assert chosen.name == "okx/main"
+    assert chosen.directory == BotDirectory(tmp_path, "main", "okx")
+
+
+def test_a_choice_that_was_not_needed_keeps_the_short_name(tmp_path: Path) -> None:
+    bot(tmp_path, "okx")
+    [chosen] = watched_bots([config(tmp_path)], root=tmp_path, chosen=["okx/main"])
+    assert chosen.name == "main"
+
+
+def test_two_configs_of_one_user_take_two_choices_in_order(tmp_path: Path) -> None:
+    configs = [config(tmp_path, "a"), config(tmp_path, "b")]
+    bots = watched_bots(configs, root=tmp_path, chosen=["bybit/main", "okx/main"])
+    assert [(bot.name, bot.config.path.name) for bot in bots] == [
+        ("bybit/main", "a.hjson"),
+        ("okx/main", "b.hjson"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("users", "chosen", "said"),
+    [
+        ([None], [], "has no live.user"),
+        (["main"], ["okx"], "--bot okx: give EXCHANGE/USER"),
+        (["main"], ["okx/.."], "give EXCHANGE/USER"),
+        (["main"], ["okx/other"], "no config has live.user 'other'; there is main"),
+        (["main", "main"], [], "are both for bot 'main'"),
+    ],
+)
+def test_what_fits_no_single_bot_is_refused(
+    users: list[str | None], chosen: list[str], said: str, tmp_path: Path
+) -> None:
+    configs = [config(tmp_path, str(number), user=user) for number, user in enumerate(users)]
+    with pytest.raises(BotNotFoundError, match=said):
+        watched_bots(configs, root=tmp_path, chosen=chosen)
+
+
+def test_a_config_without_a_user_takes_the_only_choice(tmp_path: Path) -> None:
+    [chosen] = watched_bots([config(tmp_path, user=None)], root=tmp_path, chosen=["okx/main"])
+    assert chosen.name == "main"

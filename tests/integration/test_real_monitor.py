@@ -1,0 +1,134 @@
+"""Real files of real Passivbots, if a folder of them is given.
+
+``PASSIVBOT_MONITOR_FILES`` names a folder with monitor roots (``*/<exchange>/<user>/``) and series of
+successive ``state.latest.json`` (``*-state-series/*.json``). What is expected is computed here, from
+the files, in the plainest way there is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from monitor_files import replace
+from processes import Process
+from servers import KEY, PASSWORD, auth_message
+from websockets.sync.client import connect
+
+_GIVEN = os.environ.get("PASSIVBOT_MONITOR_FILES", "")
+FILES = Path(_GIVEN) if _GIVEN else None
+
+pytestmark = pytest.mark.skipif(
+    FILES is None, reason="PASSIVBOT_MONITOR_FILES names no folder of a real bot's monitor files"
+)
+
+ROOTS = sorted({path.parents[2] for path in FILES.glob("*/*/*/state.latest.json")}) if FILES else []
+SERIES = sorted(FILES.glob("*-state-series")) if FILES else []
+
+
+def published_figures(document: Any) -> dict[str, Any]:
+    """The published fields of a state, by hand."""
+    positions = [
+        {"symbol": symbol, "side": side, "size": abs(values["size"]), "entry_price": values["price"]}
+        for symbol, sides in document["positions"].items()
+        for side, values in sides.items()
+        if values["size"] != 0
+    ]
+    return {
+        "balance": document["account"]["balance_raw"],
+        "upnl": pytest.approx(
+            sum(v["upnl"] for sides in document["positions"].values() for v in sides.values() if v["size"])
+        ),
+        "open_orders_count": sum(len(orders) for orders in document["open_orders"].values()),
+        "active_symbols_count": sum(market["active_symbol"] for market in document["market"].values()),
+        "positions": positions,
+    }
+
+
+def shown(data: dict[str, Any]) -> dict[str, Any]:
+    """The same fields of a statistics message."""
+    fields = ("balance", "upnl", "open_orders_count", "active_symbols_count")
+    keys = ("symbol", "side", "size", "entry_price")
+    positions = [{key: position[key] for key in keys} for position in data["positions"]]
+    return {**{field: data[field] for field in fields}, "positions": positions}
+
+
+def run(tmp_path: Path, root: Path, user: str) -> Process:
+    config = tmp_path / "live.hjson"
+    live = {
+        "user": user,
+        "websocket_port": 0,
+        "websocket_password": PASSWORD,
+        "websocket_public_key_part": KEY,
+    }
+    config.write_text(json.dumps({"live": live}))
+    return Process.python(
+        "passivbot_hooks", "run", config, "--monitor-root", root, "--poll", "0.02", "--verbose"
+    )
+
+
+def address_of(sidecar: Process) -> str:
+    return sidecar.wait_for_line("server.listening").rpartition("address=")[2]
+
+
+@pytest.mark.parametrize("root", ROOTS, ids=lambda path: path.name)
+def test_the_figures_served_equal_those_computed_by_hand(root: Path, tmp_path: Path) -> None:
+    [path] = root.glob("*/*/state.latest.json")
+    document = json.loads(path.read_text())
+    with run(tmp_path, root, path.parent.name) as sidecar, connect(address_of(sidecar), proxy=None) as client:
+        client.send(auth_message())
+        message = json.loads(client.recv(timeout=10))
+        while message["type"] != "statistics":
+            message = json.loads(client.recv(timeout=10))
+        assert message["data"]["timestamp"] == document["meta"]["snapshot_ts_ms"]
+        assert shown(message["data"]) == published_figures(document)
+        assert message["data"]["status"] == "stopped"
+        assert sidecar.end() == 0
+
+
+@pytest.mark.parametrize("series", SERIES, ids=lambda path: path.name)
+def test_a_replayed_series_gives_one_message_for_each_real_change(series: Path, tmp_path: Path) -> None:
+    documents = [json.loads(path.read_text()) for path in sorted(series.glob("*.json"))]
+    user = documents[0]["meta"]["user"]
+    directory = tmp_path / "monitor" / "fake" / user
+    counters = (
+        "fills",
+        "orders_placed",
+        "orders_cancelled",
+        "errors_last_hour",
+        "ws_reconnects",
+        "rate_limits",
+    )
+    with (
+        run(tmp_path, tmp_path / "monitor", user) as sidecar,
+        connect(address_of(sidecar), proxy=None) as client,
+    ):
+        client.send(auth_message())
+        assert json.loads(client.recv(timeout=10))["success"]
+        assert json.loads(client.recv(timeout=10))["code"] == "unavailable"
+        previous: Any = None
+        seq = 0
+        for document in documents:
+            document["meta"]["pid"] = os.getpid()  # a bot of this machine, stale and not stopped
+            replace(directory / "state.latest.json", json.dumps(document).encode())
+            current = (published_figures(document), [document["health"].get(name) for name in counters])
+            expected = json.loads(json.dumps(current, default=lambda approx: approx.expected))
+            prices = [
+                v.get("last_price") for s in document["positions"].values() for v in s.values() if v["size"]
+            ]
+            if (expected, prices) == previous:
+                # Nothing may come for a timestamp alone: the answer to a ping comes next.
+                sidecar.wait_for_line(f"snapshot {document['meta']['snapshot_ts_ms']}")
+                client.send('{"type":"ping"}')
+                assert json.loads(client.recv(timeout=10)) == {"type": "pong"}
+                continue
+            previous = (expected, prices)
+            seq += 1
+            message = json.loads(client.recv(timeout=10))
+            assert (message["type"], message["seq"]) == ("statistics", seq)
+            assert shown(message["data"]) == current[0]
+        assert seq > 10
+        assert sidecar.end() == 0

@@ -1,0 +1,132 @@
+"""``passivbot-hooks run`` as its owner runs it: files on one side, a socket on the other."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from monitor_files import append_event, now_ms, replace, state, write_state
+from processes import Process
+from servers import KEY, PASSWORD, auth_message
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+
+def write_config(path: Path, **live: Any) -> Path:
+    defaults = {
+        "user": "main",
+        "websocket_port": 0,
+        "websocket_password": PASSWORD,
+        "websocket_public_key_part": KEY,
+    }
+    document = {"live": {**defaults, **live}, "bot": {"long": {"n_positions": 3}}}
+    replace(path, json.dumps(document).encode())
+    return path
+
+
+def run(*arguments: str | Path) -> Process:
+    return Process.python("passivbot_hooks", "run", *arguments)
+
+
+def address_of(process: Process) -> str:
+    return process.wait_for_line("server.listening").rpartition("address=")[2]
+
+
+@contextmanager
+def log_in(address: str, password: str = PASSWORD) -> Iterator[ClientConnection]:
+    with connect(address, proxy=None) as client:
+        client.send(auth_message(password))
+        result = json.loads(client.recv(timeout=10))
+        assert result["success"], result
+        yield client
+
+
+def receive(client: ClientConnection, timeout_s: float = 10) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(client.recv(timeout=timeout_s))
+    return message
+
+
+def test_from_the_bots_file_to_a_clients_screen(tmp_path: Path) -> None:
+    config, bot = write_config(tmp_path / "live.hjson"), tmp_path / "monitor" / "fake" / "main"
+    with run(config, "--monitor-root", tmp_path / "monitor", "--poll", "0.02") as sidecar:
+        address = address_of(sidecar)
+        with log_in(address) as client:
+            assert receive(client)["code"] == "unavailable"  # the server is up before the bot is
+            started = now_ms()
+            append_event(bot, "bot.start", started)
+            write_state(bot, state(timestamp=started))
+            first = receive(client)
+            assert (first["bot"], first["seq"]) == ("main", 1)
+            assert first["data"]["timestamp"] == started
+            assert (first["data"]["balance"], first["data"]["upnl"]) == (10_000.0, 24.25)
+            assert (first["data"]["open_orders_count"], first["data"]["active_symbols_count"]) == (3, 2)
+            assert first["data"]["positions"][1]["side"] == "short"
+            assert first["data"]["positions"][1]["size"] == 0.8
+            assert first["data"]["status"] == "running"
+            write_state(bot, state(timestamp=started + 1))  # a new timestamp alone is no change
+            write_state(bot, {"half": "a state"})  # a bad file is none either
+            append_event(bot, "bot.stop", started + 2)
+            second = receive(client)
+            assert (second["seq"], second["data"]["status"]) == (2, "stopped")
+            client.send('{"type":"get_config"}')
+            assert receive(client)["data"] == json.loads(config.read_text())
+        assert sidecar.end(signal.SIGTERM) == 0
+    assert PASSWORD not in sidecar.output
+    assert "Traceback" not in sidecar.output
+
+
+def test_a_config_edited_while_it_runs(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "live.hjson")
+    write_state(tmp_path / "fake" / "main", state())
+    with run(config, "--monitor-root", tmp_path, "--poll", "0.02") as sidecar:
+        address = address_of(sidecar)
+        with log_in(address) as client:
+            receive(client)
+            replace(config, b"{ this is no config")
+            sidecar.wait_for_line("the last good config stays in force")
+            client.send('{"type":"get_config"}')
+            assert receive(client)["data"]["bot"] == {"long": {"n_positions": 3}}
+            write_config(config, websocket_password="another password, also long")
+            with pytest.raises(ConnectionClosed) as caught:
+                client.recv(timeout=10)
+            assert caught.value.rcvd is not None
+            assert caught.value.rcvd.code == 4403
+        with log_in(address, "another password, also long"):
+            pass
+        assert sidecar.end() == 0
+
+
+def test_two_bots_with_a_config_each(tmp_path: Path) -> None:
+    configs = [write_config(tmp_path / f"{user}.hjson", user=user) for user in ("one", "two")]
+    for user in ("one", "two"):
+        write_state(tmp_path / "fake" / user, state())
+    with run(*configs, "--monitor-root", tmp_path) as sidecar, log_in(address_of(sidecar)) as client:
+        seen: set[str] = set()
+        while seen != {"one", "two"}:
+            message = receive(client)
+            if message["type"] == "statistics":
+                seen.add(message["bot"])
+        client.send('{"type":"get_config","bot":"two"}')
+        assert receive(client)["data"]["live"]["user"] == "two"
+        assert sidecar.end() == 0
+
+
+def test_an_ambiguous_user_asks_for_the_bot(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "live.hjson")
+    for exchange in ("bybit", "okx"):
+        write_state(tmp_path / exchange / "main", state())
+    with run(config, "--monitor-root", tmp_path) as sidecar:
+        sidecar.wait_for_line("say which: --bot bybit/main or --bot okx/main")
+        assert sidecar.wait() == 2
+    with run(config, "--monitor-root", tmp_path, "--bot", "okx/main") as sidecar:
+        with log_in(address_of(sidecar)) as client:
+            message = receive(client)
+            if message["type"] == "error":
+                message = receive(client)
+            assert message["bot"] == "okx/main"
+        assert sidecar.end() == 0

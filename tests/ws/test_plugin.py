@@ -1,0 +1,258 @@
+"""The plugin as the host sees it: three hooks, a thread of its own, real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from servers import KEY, PASSWORD, auth_message
+from websockets.asyncio.client import connect as connect_async
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from passivbot_hooks.testing import make_statistics
+from passivbot_ws_plugin import WebSocketPlugin
+from passivbot_ws_plugin import serving as serving_module
+
+
+def config(*, port: int = 0, password: str | None = PASSWORD, **options: Any) -> dict[str, Any]:
+    return {
+        "live": {
+            "user": "main",
+            "websocket_port": port,
+            "websocket_password": password,
+            "websocket_public_key_part": KEY,
+        },
+        "plugins": {"websocket": options},
+        "_raw": {"live": {"websocket_password": "raw"}},
+    }
+
+
+@pytest.fixture
+def plugin() -> Iterator[WebSocketPlugin]:
+    plugin = WebSocketPlugin()
+    yield plugin
+    plugin.on_shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _log_everything(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "passivbot_ws_plugin")
+
+
+def receive(client: ClientConnection) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(client.recv(timeout=10))
+    return message
+
+
+@contextmanager
+def log_in(address: str | None, password: str = PASSWORD) -> Iterator[ClientConnection]:
+    assert address is not None
+    with connect(address, proxy=None) as client:
+        client.send(auth_message(password))
+        assert receive(client)["success"]
+        yield client
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_hooks_to_client(plugin: WebSocketPlugin) -> None:
+    plugin.on_config_loaded("main", config())
+    plugin.on_stats_updated("main", make_statistics())
+    with log_in(plugin.wait_listening(10)) as client:
+        message = receive(client)
+        if message["type"] == "error":  # the login may overtake the first snapshot
+            message = receive(client)
+        assert (message["bot"], message["seq"], message["data"]["balance"]) == ("main", 1, 10_000.5)
+        plugin.on_stats_updated("main", make_statistics(timestamp=1))
+        plugin.on_stats_updated("main", make_statistics(balance=2.0))
+        assert receive(client)["data"]["balance"] == 2.0
+        client.send('{"type":"get_config"}')
+        assert receive(client)["data"] == {key: value for key, value in config().items() if key != "_raw"}
+
+
+def test_importing_or_making_it_starts_nothing() -> None:
+    before = threading.active_count()
+    WebSocketPlugin().on_shutdown()
+    assert threading.active_count() == before
+
+
+def test_shutdown_ends_the_thread_and_it_can_start_again(plugin: WebSocketPlugin) -> None:
+    for _ in range(2):
+        plugin.on_config_loaded("main", config())
+        assert plugin.wait_listening(10)
+        plugin.on_shutdown()
+        assert not [thread for thread in threading.enumerate() if thread.name == "websocket-worker"]
+        assert plugin.wait_listening(0) is None
+
+
+@pytest.mark.parametrize("password", [None, ""])
+def test_without_a_password_the_server_stays_off_with_one_line(
+    password: str | None, plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    plugin.on_config_loaded("main", config(password=password))
+    plugin.on_stats_updated("main", make_statistics())
+    assert plugin.wait_listening(0.2) is None
+    [line] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "live.websocket_password" in line
+
+
+def test_a_wrong_setting_is_one_error_and_the_last_good_ones_stay(
+    plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    plugin.on_config_loaded("main", config())
+    address = plugin.wait_listening(10)
+    with log_in(address) as client:
+        receive(client)
+        plugin.on_config_loaded("main", config(port=99_999, password="a new password, unused"))
+        assert "settings.refused" in caplog.text
+        assert "live.websocket_port" in caplog.text
+        client.send('{"type":"ping"}')
+        assert receive(client)["type"] == "pong"
+
+
+def test_a_changed_password_takes_effect_without_a_restart(plugin: WebSocketPlugin) -> None:
+    plugin.on_config_loaded("main", config())
+    address = plugin.wait_listening(10)
+    with log_in(address) as client:
+        receive(client)
+        plugin.on_config_loaded("main", config(password="another password, also long"))
+        with pytest.raises(ConnectionClosed) as caught:
+            client.recv(timeout=10)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 4403
+    with log_in(address, "another password, also long"):
+        pass
+
+
+def test_a_password_taken_away_closes_the_door(plugin: WebSocketPlugin) -> None:
+    plugin.on_config_loaded("main", config())
+    address = plugin.wait_listening(10)
+    with log_in(address) as client:
+        receive(client)
+        plugin.on_config_loaded("main", config(password=None))
+        with pytest.raises(ConnectionClosed) as caught:
+            client.recv(timeout=10)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1012
+    assert plugin.wait_listening(0) is None
+
+
+def test_a_changed_port_moves_the_server(plugin: WebSocketPlugin) -> None:
+    first, second = free_port(), free_port()
+    plugin.on_config_loaded("main", config(port=first))
+    assert plugin.wait_listening(10) == f"ws://127.0.0.1:{first}"
+    with log_in(f"ws://127.0.0.1:{first}") as client:
+        receive(client)
+        plugin.on_config_loaded("main", config(port=second))
+        with pytest.raises(ConnectionClosed) as caught:
+            client.recv(timeout=10)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1012
+    assert plugin.wait_listening(10) == f"ws://127.0.0.1:{second}"
+    with log_in(f"ws://127.0.0.1:{second}"):
+        pass
+    with pytest.raises(ConnectionRefusedError):
+        connect(f"ws://127.0.0.1:{first}", proxy=None).__enter__()
+
+
+def test_a_taken_port_is_one_error_and_is_retried_until_it_is_free(
+    plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving_module, "RETRY_FIRST_S", 0.01)
+    monkeypatch.setattr(serving_module, "RETRY_MAX_S", 0.05)
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        plugin.on_config_loaded("main", config(port=port))
+        plugin.on_stats_updated("main", make_statistics())
+        assert plugin.wait_listening(0.5) is None
+        lines = [record for record in caplog.records if "server.cannot_listen" in record.getMessage()]
+        assert [record.levelno for record in lines].count(logging.ERROR) == 1
+        assert len(lines) > 3
+        assert "monitor-relay" in lines[0].getMessage()
+    assert plugin.wait_listening(10) == f"ws://127.0.0.1:{port}"
+    with log_in(f"ws://127.0.0.1:{port}") as client:
+        assert receive(client)["seq"] == 1
+
+
+def test_another_port_ends_the_wait_for_a_taken_one(
+    plugin: WebSocketPlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving_module, "RETRY_FIRST_S", 60.0)
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        plugin.on_config_loaded("main", config(port=holder.getsockname()[1]))
+        assert plugin.wait_listening(0.2) is None
+        plugin.on_config_loaded("main", config())
+        assert plugin.wait_listening(10) is not None
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [("203.0.113.7", "no address of this machine"), ("nowhere.invalid", "cannot be resolved")],
+)
+def test_an_address_that_cannot_be_bound_says_what_would_be_right(
+    host: str, said: str, plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = config(allow_plaintext=True)
+    settings["live"]["websocket_host"] = host
+    plugin.on_config_loaded("main", settings)
+    assert plugin.wait_listening(0.3) is None
+    assert said in caplog.text
+
+
+def test_a_second_bot_is_shown_but_does_not_rule(plugin: WebSocketPlugin) -> None:
+    plugin.on_config_loaded("one", config())
+    address = plugin.wait_listening(10)
+    plugin.on_config_loaded("two", config(password="the other bot's password"))
+    plugin.on_stats_updated("two", make_statistics())
+    with log_in(address) as client:
+        message = receive(client)
+        if message["type"] == "error":
+            message = receive(client)
+        assert message["bot"] == "two"
+        client.send('{"type":"get_config","bot":"two"}')
+        assert receive(client)["bot"] == "two"
+        client.send('{"type":"get_config"}')
+        assert receive(client)["bot"] == "one"
+
+
+async def test_a_stall_of_one_client_never_reaches_the_hook(plugin: WebSocketPlugin) -> None:
+    plugin.on_config_loaded("main", config())
+    address = plugin.wait_listening(10)
+    assert address is not None
+    async with connect_async(address, max_queue=1) as client:
+        await client.send(auth_message())
+        assert json.loads(await client.recv())["success"]
+        for number in range(2_000):  # nobody reads: the hook must not notice
+            plugin.on_stats_updated("main", make_statistics(balance=float(number), exchange="x" * 2_000))
+        async with asyncio.timeout(10):
+            while json.loads(await client.recv()).get("data", {}).get("balance") != 1_999.0:
+                pass
+
+
+def test_statistics_that_are_no_statistics_raise_into_the_hosts_boundary_only(
+    plugin: WebSocketPlugin,
+) -> None:
+    plugin.on_config_loaded("main", config())
+    address = plugin.wait_listening(10)
+    with pytest.raises(AttributeError):
+        plugin.on_stats_updated("main", object())  # type: ignore[arg-type]
+    plugin.on_stats_updated("main", make_statistics())
+    with log_in(address):
+        pass

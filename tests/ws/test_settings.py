@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from passivbot_ws_plugin.errors import NotConfiguredError, SettingsError
+from passivbot_ws_plugin.settings import Limits, is_loopback, parse_settings
+
+PASSWORD = "a password of some length"
+
+
+def config(websocket: object = None, **live: Any) -> dict[str, Any]:
+    defaults = {"websocket_password": PASSWORD, "websocket_public_key_part": "key"}
+    return {"live": {**defaults, **live}, "plugins": {"websocket": True if websocket is None else websocket}}
+
+
+def test_the_published_keys_and_their_defaults() -> None:
+    settings = parse_settings(config())
+    assert (settings.host, settings.port) == ("127.0.0.1", 8765)
+    assert (settings.password, settings.public_key_part) == (PASSWORD, "key")
+    assert settings.options.limits == Limits()
+    assert settings.warning is None
+
+
+def test_plugins_may_be_absent() -> None:
+    assert parse_settings({"live": config()["live"]}).port == 8765
+
+
+def test_options_are_read() -> None:
+    settings = parse_settings(config({"config_secrets": "mask", "limits": {"auth_s": 3, "bad_messages": 2}}))
+    assert settings.options.config_secrets == "mask"
+    assert (settings.options.limits.auth_s, settings.options.limits.bad_messages) == (3, 2)
+
+
+@pytest.mark.parametrize("key", ["websocket_password", "websocket_public_key_part"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_credentials_there_is_no_server_and_one_line_says_so(key: str, value: object) -> None:
+    with pytest.raises(NotConfiguredError, match=f"live.{key}.*the server stays off"):
+        parse_settings(config(**{key: value}))
+
+
+@pytest.mark.parametrize(
+    ("live", "said"),
+    [
+        ({"websocket_port": "8765"}, "live.websocket_port: must be a whole number from 0"),
+        ({"websocket_port": 70_000}, "live.websocket_port: must be a whole number from 0"),
+        ({"websocket_port": -1}, "live.websocket_port"),
+        ({"websocket_port": 8765.0}, "live.websocket_port"),
+        ({"websocket_port": True}, "live.websocket_port"),
+        ({"websocket_port": None}, "live.websocket_port"),
+        ({"websocket_host": 5}, "live.websocket_host: must be an address to bind"),
+        ({"websocket_host": ""}, "live.websocket_host: must be an address to bind"),
+        ({"websocket_password": 12345}, "live.websocket_password: must be a string, not a number"),
+        ({"websocket_public_key_part": []}, "live.websocket_public_key_part: must be a string, not a list"),
+    ],
+)
+def test_a_wrong_live_setting_names_its_key(live: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(config(**live))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("websocket", "said"),
+    [
+        ({"limit": {}}, "plugins.websocket.limit: is not an option; did you mean limits?"),
+        ({"tls": {}}, "plugins.websocket.tls: is not an option"),
+        ({"limits": {"auth": 1}}, "plugins.websocket.limits.auth: is not an option; did you mean auth_s?"),
+        ({"limits": 3}, "plugins.websocket.limits: must be object, got int"),
+        ({"limits": {"auth_s": "10"}}, "plugins.websocket.limits.auth_s: must be float, got str"),
+        ({"limits": {"auth_s": 0}}, "plugins.websocket.limits.auth_s: must be float > 0.0"),
+        ({"limits": {"auth_s": None}}, "plugins.websocket.limits.auth_s: must be float, got null"),
+        ({"limits": {"message_bytes": 3}}, "plugins.websocket.limits.message_bytes: must be int >= 1024"),
+        ({"limits": {"buffer_hard_bytes": 2048}}, "buffer_hard_bytes: must not be less than buffer_soft"),
+        ({"config_secrets": "never"}, "plugins.websocket.config_secrets"),
+        ({"allow_plaintext": 1}, "plugins.websocket.allow_plaintext: must be bool, got int"),
+    ],
+)
+def test_a_wrong_option_names_its_path_and_what_would_be_right(websocket: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(config(websocket))
+    assert said in str(caught.value)
+
+
+def test_live_must_be_an_object() -> None:
+    with pytest.raises(SettingsError, match=r"live: must be an object"):
+        parse_settings({"live": 3})
+
+
+def test_a_password_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WS_PASSWORD", PASSWORD)
+    assert parse_settings(config(websocket_password="env:WS_PASSWORD")).password == PASSWORD
+    monkeypatch.delenv("WS_PASSWORD")
+    with pytest.raises(SettingsError, match="the environment variable WS_PASSWORD is not set"):
+        parse_settings(config(websocket_password="env:WS_PASSWORD"))
+
+
+def test_a_password_may_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    with pytest.raises(SettingsError, match="cannot be read: No such file"):
+        parse_settings(config(websocket_password=f"file:{path}"))
+    path.write_text(PASSWORD + "\n")
+    assert parse_settings(config(websocket_password=f"file:{path}")).password == PASSWORD
+    path.write_bytes(b"\xff")
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        parse_settings(config(websocket_password=f"file:{path}"))
+    path.write_text("\n")
+    with pytest.raises(SettingsError, match="is empty"):
+        parse_settings(config(websocket_password=f"file:{path}"))
+
+
+def test_a_colon_in_a_password_is_a_password() -> None:
+    assert parse_settings(config(websocket_password="pass:word and more")).password == "pass:word and more"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_one"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.5", False),
+        ("fe80::1%eth0", False),
+        ("example.com", False),
+        ("", False),
+    ],
+)
+def test_what_is_this_machine_alone(host: str, is_one: bool) -> None:
+    assert is_loopback(host) is is_one
+
+
+def test_beyond_loopback_plaintext_must_be_allowed_and_the_password_good() -> None:
+    outside = {"websocket_host": "0.0.0.0"}
+    with pytest.raises(SettingsError, match="not encrypted"):
+        parse_settings(config(**outside))
+    allowed = {"allow_plaintext": True}
+    assert "without encryption" in (parse_settings(config(allowed, **outside)).warning or "")
+    for password in ("short", "your_secret_bot_password"):
+        with pytest.raises(SettingsError, match=r"live.websocket_password") as caught:
+            parse_settings(config(allowed, **outside, websocket_password=password))
+        assert password not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["short", "your_secret_bot_password"])
+def test_on_loopback_a_weak_password_is_a_warning(password: str) -> None:
+    warning = parse_settings(config(websocket_password=password)).warning or ""
+    assert warning.startswith("live.websocket_password")
+    assert password not in warning
+
+
+def test_the_password_is_not_in_the_repr() -> None:
+    assert PASSWORD not in repr(parse_settings(config()))
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+_keys = st.sampled_from(["enabled", "limits", "config_secrets", "allow_plaintext"]) | st.text(max_size=6)
+_limits = st.dictionaries(st.sampled_from(Limits.__struct_fields__) | st.text(max_size=6), _json, max_size=4)
+
+
+@given(st.dictionaries(_keys, _json | _limits, max_size=4), _json, _json)
+def test_no_setting_raises_anything_but_a_settings_error(options: object, host: object, port: object) -> None:
+    try:
+        parse_settings(config(options, websocket_host=host, websocket_port=port))
+    except SettingsError as exc:
+        assert exc.reason  # noqa: PT017

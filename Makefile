@@ -17,7 +17,7 @@ demo: venv
 	@$(BIN)/passivbot-ws demo $(if $(PORT),--port $(PORT))
 
 test: venv
-	$(BIN)/python -m pytest $(TESTFLAGS)
+	$(BIN)/python -m $(if $(COVERAGE),coverage run -m) pytest $(TESTFLAGS)
 
 lint: venv
 	$(BIN)/ruff format --check .

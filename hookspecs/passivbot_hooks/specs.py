@@ -10,7 +10,8 @@ are called there, one at a time, in order; a plugin needs no lock between its ow
 plugin, is logged, and misses snapshots: the host keeps the latest, not a queue.
 
 **Exceptions.** One that leaves a hook is logged and counted; the other plugins never
-notice. After five in a row the implementation is switched off, with one ERROR line.
+notice. After five in a row the implementation is switched off until the next start, with
+one ERROR line: catch what may pass by itself, such as a full disk, in the hook.
 """
 
 from __future__ import annotations
@@ -64,8 +65,9 @@ def on_shutdown() -> None:
     It is the last call that a plugin gets, and comes after everything that was
     waiting for it was delivered. A plugin that its toggle switches off while the host
     runs is shut down too; if it is switched on again, it starts anew with a config.
-    The host waits a bounded time for it and then
-    leaves: let go of sockets and files quickly.
+
+    The host waits a bounded time, 4 s for all plugins together, and then leaves: let go
+    of sockets and files quickly.
 
     .. versionadded:: 0.1
     """

@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint clean requirements venv
+.PHONY: help demo test soak lint clean requirements venv
 
 help:
 	@echo "make demo          serve a paper bot; Ctrl-C ends it (make demo PORT=9000 for another port)"
 	@echo "make test          run the tests"
+	@echo "make soak          two minutes of siege (make soak MINUTES=60 for longer)"
 	@echo "make lint          formatting, lint, types, import rules"
 	@echo "make requirements  pin the development set anew"
 	@echo "make clean         remove what make made"
@@ -18,6 +19,9 @@ demo: venv
 
 test: venv
 	$(BIN)/python -m $(if $(COVERAGE),coverage run -m) pytest $(TESTFLAGS)
+
+soak: venv
+	cd tests && ../$(BIN)/python -m soak --minutes $(or $(MINUTES),2)
 
 lint: venv
 	$(BIN)/ruff format --check .

@@ -10,7 +10,8 @@ import hashlib
 import hmac
 import logging
 import secrets
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,13 +19,28 @@ from typing import Any, Final, Literal
 
 import structlog
 
-AuditEvent = Literal["auth.success", "auth.failure", "auth.timeout", "auth.disconnect", "auth.revoked"]
+from .audit_file import AuditFile
+from .audit_flood import Counted, Flood
+from .audit_sinks import Sinks
+
+AuditEvent = Literal[
+    "auth.success",
+    "auth.failure",
+    "auth.timeout",
+    "auth.throttled",
+    "auth.disconnect",
+    "auth.revoked",
+    "connection.refused",
+]
 
 #: What is kept of a value that the peer chose, in characters.
 PEER_TEXT_MAX: Final = 200
 
-#: Where the lines go: a stdlib logger, whose handlers are the host's business.
+#: Where the lines go besides the file: a stdlib logger, whose handlers are the host's business.
 LOGGER_NAME: Final = "passivbot_ws_plugin.audit"
+
+#: Each of these is written by itself, however many there are.
+_NEVER_COUNTED: Final = frozenset({"auth.success", "auth.revoked"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +54,7 @@ class Visitor:
         origin: The ``Origin`` header.
         user_agent: The ``User-Agent`` header.
         path: The request's path, without the query, which may hold anything.
+        tls: Whether the connection is encrypted.
     """
 
     conn: str
@@ -46,24 +63,50 @@ class Visitor:
     origin: str | None
     user_agent: str | None
     path: str
+    tls: bool = False
 
 
 class Audit:
-    """Writes the records, in a structlog pipeline of its own: no global setting is touched."""
+    """Writes the records, in a structlog pipeline of its own: no global setting is touched.
 
-    def __init__(self, logger: logging.Logger | None = None) -> None:
+    They go to the chained file, which nothing in the host can silence, and to the stdlib
+    logger `LOGGER_NAME`. Not for several threads.
+
+    Args:
+        file: The chained file; None: the logger alone, and every record counts as on record.
+        clock: For floods, seconds.
+        wall_clock: For the records' time, seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        file: AuditFile | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
         self._hash_key = secrets.token_bytes(16)
         self._version = version("passivbot-ws-plugin")
+        self._flood = Flood()
+        self._sinks = Sinks(file, logging.getLogger(LOGGER_NAME))
+        # Everything is given: what is not would be taken from the host's global settings.
         self._log = structlog.wrap_logger(
-            logger or logging.getLogger(LOGGER_NAME),
-            wrapper_class=structlog.stdlib.BoundLogger,
-            processors=[
-                _add_timestamp,
-                _cap_values,
-                structlog.processors.JSONRenderer(ensure_ascii=True),
-            ],
+            self._sinks,
+            wrapper_class=structlog.BoundLogger,
+            context_class=dict,
+            processors=[_stamp_with(wall_clock), _cap_values, _as_one_argument],
             cache_logger_on_first_use=False,
         )
+
+    @property
+    def failure(self) -> str | None:
+        """Why records cannot be written now; None if they can, as far as is known."""
+        return self._sinks.failure
+
+    def open(self) -> bool:
+        """Open the file before there is a record, so that `failure` is right from the start."""
+        return self._sinks.open()
 
     def record(
         self,
@@ -75,8 +118,13 @@ class Audit:
         key: str | None = None,
         key_is_ours: bool = False,
         bots: tuple[str, ...] = (),
-    ) -> None:
-        """Write one record.
+        method: str | None = None,
+        failures: int | None = None,
+    ) -> bool:
+        """Put an event on record.
+
+        Of a flood from one address the first is written at once and the others are counted,
+        until `flush`; successes and revocations are always written.
 
         Args:
             event: What happened.
@@ -87,24 +135,60 @@ class Audit:
                 that mixes its fields up would otherwise put its password here.
             key_is_ours: Whether it is one of ours.
             bots: The bots that are served.
+            method: How it logged in or tried to: ``token``, ``scram``.
+            failures: How often this address failed lately.
+
+        Returns:
+            Whether it is on record; for one that is counted, whether the last one was.
         """
-        write = self._log.info if event == "auth.success" else self._log.warning
-        write(
-            event,
-            conn=visitor.conn,
-            peer=visitor.peer,
-            port=visitor.port,
-            origin=visitor.origin,
-            user_agent=visitor.user_agent,
-            path=visitor.path,
-            tls=False,
-            method="token",
-            key=key if key is None or key_is_ours else self._digest(key),
-            reason=reason,
-            latency_ms=round(latency_s * 1000),
-            bot=", ".join(bots),
-            version=self._version,
-        )
+        fields: dict[str, object] = {
+            "event": event,
+            "conn": visitor.conn,
+            "peer": visitor.peer,
+            "port": visitor.port,
+            "origin": visitor.origin,
+            "user_agent": visitor.user_agent,
+            "path": visitor.path,
+            "tls": visitor.tls,
+            "method": method,
+            "key": key if key is None or key_is_ours else self._digest(key),
+            "reason": reason,
+            "failures": failures,
+            "latency_ms": round(latency_s * 1000),
+            "bot": ", ".join(bots),
+            "version": self._version,
+        }
+        if event not in _NEVER_COUNTED:
+            now = self._clock()
+            self.flush(now)
+            if not self._flood.admits(visitor.peer, event, fields, now):
+                return self.failure is None
+        return self._write(fields)
+
+    def flush(self, now: float) -> None:
+        """Write what was counted and is due; to be called each second, or at `next_flush`.
+
+        Args:
+            now: By the clock that was given.
+        """
+        self._write_counted(self._flood.take(now))
+
+    def next_flush(self) -> float | None:
+        """When `flush` has something to do next, by the clock that was given; None: not yet."""
+        return self._flood.next_due()
+
+    def close(self) -> None:
+        """Write all that was counted, and close the file."""
+        self._write_counted(self._flood.take_all())
+        self._sinks.close()
+
+    def _write_counted(self, entries: list[Counted]) -> None:
+        for entry in entries:
+            self._write({**entry.fields, "count": entry.count} if entry.count > 1 else entry.fields)
+
+    def _write(self, fields: Mapping[str, object]) -> bool:
+        write = self._log.info if fields["event"] == "auth.success" else self._log.warning
+        return bool(write(**fields))
 
     def _digest(self, text: str) -> str:
         """A short keyed hash: tells whether two attempts claimed the same, and nothing else."""
@@ -112,15 +196,22 @@ class Audit:
         return f"hash:{digest.hexdigest()[:12]}"
 
 
-def _add_timestamp(
-    logger: Any, method: str, event_dict: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    # The time first, then what happened: a line is read from the left.
-    return {"ts": now, "event": event_dict.pop("event"), **event_dict}
+def _stamp_with(wall_clock: Callable[[], float]) -> structlog.typing.Processor:
+    def stamp(logger: Any, method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        now = datetime.fromtimestamp(wall_clock(), UTC).isoformat(timespec="milliseconds")
+        # The time first, then what happened: a line is read from the left.
+        return {"ts": now.replace("+00:00", "Z"), "event": event_dict.pop("event"), **event_dict}
+
+    return stamp
 
 
 def _cap_values(logger: Any, method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {
         key: value[:PEER_TEXT_MAX] if isinstance(value, str) else value for key, value in event_dict.items()
     }
+
+
+def _as_one_argument(
+    logger: Any, method: str, event_dict: MutableMapping[str, Any]
+) -> tuple[tuple[MutableMapping[str, Any]], dict[str, Any]]:
+    return (event_dict,), {}

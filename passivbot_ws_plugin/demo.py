@@ -55,7 +55,7 @@ class Demo:
             },
             "bot": {"long": {"n_positions": 20}, "short": {"n_positions": 20}},
             "monitor": {"root_dir": str(self._root)},
-            "plugins": {**toggles, "websocket": True},
+            "plugins": {**toggles, "websocket": {"audit": {"path": str(self._root.parent / "audit.jsonl")}}},
         }
         return json.dumps(document, indent=2) + "\n"
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from .cache import Cache
-from .settings import Limits
+from .options import Limits
 
 #: How often clients that fell behind are looked at, seconds.
 SWEEP_S: Final = 0.25

@@ -29,10 +29,25 @@ ID_MAX_CHARS: Final = 64
 
 
 class AuthResult(Struct, frozen=True, tag_field="type", tag="auth_result"):
-    """The answer to ``auth``, and the only message that a stranger ever gets."""
+    """The answer to ``auth``, and the only message that a stranger ever gets unasked.
+
+    Attributes:
+        success: Whether the client is in.
+        message: For people.
+        data: After SCRAM: the server's own proof (RFC 5802, server-final-message).
+        id: The request's id.
+    """
 
     success: bool
     message: str
+    data: str | UnsetType = UNSET
+    id: Raw | UnsetType = UNSET
+
+
+class Challenge(Struct, frozen=True, tag_field="type", tag="challenge"):
+    """The answer to ``hello``: SCRAM's server-first-message (RFC 5802)."""
+
+    data: str
     id: Raw | UnsetType = UNSET
 
 
@@ -120,7 +135,7 @@ class Error(Struct, frozen=True, tag_field="type", tag="error"):
     id: Raw | UnsetType = UNSET
 
 
-ServerMessage = AuthResult | StatisticsMessage | ConfigMessage | Pong | Error
+ServerMessage = AuthResult | Challenge | StatisticsMessage | ConfigMessage | Pong | Error
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -241,6 +256,21 @@ class Auth(Struct, frozen=True):
     id: bytes | None = None
 
 
+class Hello(Struct, frozen=True):
+    """The beginning of a SCRAM login: the mechanism, and the client-first-message."""
+
+    mechanism: str
+    data: str
+    id: bytes | None = None
+
+
+class AuthProof(Struct, frozen=True):
+    """The end of a SCRAM login: an ``auth`` with the client-final-message in ``data``."""
+
+    data: str
+    id: bytes | None = None
+
+
 class GetConfig(Struct, frozen=True):
     """A request for a bot's config; without a name, the first bot's."""
 
@@ -254,11 +284,12 @@ class Ping(Struct, frozen=True):
     id: bytes | None = None
 
 
-Request = Auth | GetConfig | Ping
+Request = Auth | Hello | AuthProof | GetConfig | Ping
 
 #: Each request's struct, and what is said to a client that got it wrong.
 _REQUESTS: Final[Mapping[str, tuple[type[Request], str]]] = {
     "auth": (Auth, "auth needs token and public_key_part, both strings"),
+    "hello": (Hello, "hello needs mechanism and data, both strings"),
     "get_config": (GetConfig, "get_config may name a bot, a string"),
     "ping": (Ping, "ping takes no arguments"),
 }
@@ -286,6 +317,8 @@ def decode(frame: str | bytes) -> Request:
         known = ", ".join(_REQUESTS)
         raise ProtocolError("unknown_type", f"unknown type; there is {known}", id=request_id)
     kind, usage = _REQUESTS[name]
+    if kind is Auth and "data" in document and "token" not in document:
+        kind, usage = AuthProof, "auth after a challenge needs data, a string"
     arguments = {key: value for key, value in document.items() if key != "id"}
     try:
         request = msgspec.convert({**arguments, "id": request_id}, kind)

@@ -87,8 +87,8 @@ class WebSocketPlugin:
         except SettingsError as exc:
             _log.error("settings.refused", bot=bot, reason=str(exc), consequence="the last good ones stay")
             return
-        if settings is not None and settings.warning is not None:
-            _log.warning("settings.unwise", bot=bot, reason=settings.warning)
+        for warning in () if settings is None else settings.warnings:
+            _log.warning("settings.unwise", bot=bot, reason=warning)
         worker.configure(settings)
 
 

@@ -1,7 +1,7 @@
-"""The asyncio shell: WebSocket connections of one listening socket.
+"""The asyncio shell: the connections of one listening socket, from handshake to end.
 
-The only module that imports ``websockets.asyncio.server``. What a connection may do is
-`session`'s to say, what it is sent `hub`'s; here is the I/O, its deadlines and its end.
+What a connection may do is `session`'s to say, what it is sent `hub`'s, who comes in `gate`'s and
+`throttle`'s; here is the I/O, its deadlines and its end.
 
 Compression stays off: the messages are small, a compressor costs a client some 32 KiB and
 the server most of its time, and it would let the length of a frame tell of its secrets.
@@ -12,38 +12,48 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
+import math
+import time
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Final
 
 from websockets.asyncio.server import Server as WebSocketListener
-from websockets.asyncio.server import ServerConnection, broadcast, serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
+from . import http
 from .audit import Audit, AuditEvent, Visitor
-from .auth import Authenticator
+from .auth import Authenticator, Principal
 from .cache import Cache
+from .connection import CLOSE_TIMEOUT_S, Connection
+from .gate import Gate
 from .hub import Client, Hub
 from .log import get_logger
 from .messages import Error, encode
+from .rate import TokenBucket
 from .session import (
     CLOSE_AUTH_FAILED,
     CLOSE_AUTH_TIMEOUT,
     CLOSE_BAD_MESSAGES,
     CLOSE_RESTART,
     CLOSE_REVOKED,
-    CLOSE_TOO_SLOW,
+    CLOSE_THROTTLED,
+    CLOSE_TRY_LATER,
     Admission,
+    Asked,
+    Login,
     Rejection,
     Session,
-    authenticate,
+    reject,
 )
 from .settings import Settings, is_loopback
+from .throttle import Throttle
+from .tls import Certificate
 
-#: How long a client may take to answer a close frame before it is cut off, seconds.
-CLOSE_TIMEOUT_S: Final = 2.0
+#: How often what nobody announces is looked for: expired keys, a new certificate, seconds.
+HOUSEKEEPING_S: Final = 1.0
 
 #: What the end of connections that were cut off may take, seconds.
 _ABORT_S: Final = 0.5
@@ -60,65 +70,6 @@ _library_log = logging.getLogger("passivbot_ws_plugin.websockets")
 _library_log.setLevel(logging.CRITICAL)
 
 
-class Connection(ServerConnection):
-    """A connection that knows when it was made, and can be written to and ended at once.
-
-    Attributes:
-        open_connections: The server's connections; this one is among them from its first
-            byte to its last, a handshake that is not over included.
-        connected_at: When it was made, by the loop's clock.
-    """
-
-    open_connections: set[Connection]
-    connected_at: float
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note the time: the deadline for authentication counts from here."""
-        self.connected_at = self.loop.time()
-        self.open_connections.add(self)
-        super().connection_made(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
-        self.open_connections.discard(self)
-        super().connection_lost(exc)
-
-    def write(self, payload: bytes) -> None:
-        """Send a text frame; what the network does not take is buffered. Nothing if closing."""
-        broadcast((self,), payload, text=True)
-
-    def unsent_bytes(self) -> int:
-        """What is buffered."""
-        return self.transport.get_write_buffer_size()
-
-    def drop(self, reason: str) -> None:
-        """Cut it off as too slow.
-
-        A close frame would wait behind all that the client does not read, so the code 4410
-        reaches it only if it reads; the socket is closed in any case.
-        """
-        _log.warning("client.too_slow", peer=self.peer, reason=reason)
-        self.protocol.fail(CLOSE_TOO_SLOW, "too slow")
-        self.send_data()
-        self.transport.abort()
-
-    @property
-    def peer(self) -> str:
-        """The peer's address and port, as text."""
-        address = self.remote_address or ("?", 0)
-        return f"{address[0]}:{address[1]}"
-
-    async def end(self, code: int, reason: str) -> None:
-        """Close, and cut off a client that does not let itself be closed in time."""
-        try:
-            # Not the library's own timeout: its close() first waits, without a bound, until
-            # the buffer drains, which a client that never reads can hold off for ever.
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self.close(code, reason)
-        except TimeoutError:
-            self.transport.abort()
-
-
 class Server:
     """Serves the cache on one address with one set of settings, until stopped."""
 
@@ -127,10 +78,15 @@ class Server:
         self._cache = cache
         self._audit = audit
         self._hub = Hub(cache)
-        self._authenticator = Authenticator(settings.password, settings.public_key_part)
+        self._authenticator = _authenticator(settings)
+        self._gate = Gate(settings.options.limits)
+        self._throttle = Throttle(settings.options.limits, asyncio.get_running_loop().time)
+        self._certificate = None if settings.options.tls is None else Certificate(settings.options.tls)
         self._listener: WebSocketListener | None = None
+        self._housekeeping: asyncio.Task[None] | None = None
         self._connections: set[Connection] = set()
-        self._admitted: set[Connection] = set()
+        self._admitted: dict[Connection, tuple[Principal, Visitor]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def start(self) -> str:
         """Listen; returns the address, such as ``ws://127.0.0.1:8765``.
@@ -143,8 +99,9 @@ class Server:
             self._handle,
             self.settings.host,
             self.settings.port,
-            create_connection=cast("type[Connection]", self._make_connection),
-            process_request=_answer_plain_http,
+            create_connection=Connection.factory(limits, self._gate, self._connections),
+            process_request=self._receive_request,
+            ssl=None if self._certificate is None else self._certificate.context,
             compression=None,
             server_header=None,
             open_timeout=limits.handshake_s,
@@ -154,27 +111,28 @@ class Server:
             max_size=limits.message_bytes_unauthenticated,
             logger=_library_log,
         )
+        self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
         host, port = self._listener.sockets[0].getsockname()[:2]
-        return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
+        scheme = "ws" if self._certificate is None else "wss"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     def publish(self, bot: str, payload: bytes) -> None:
         """Broadcast a bot's changed state."""
         self._hub.publish(bot, payload)
 
-    def use_credentials(self, settings: Settings) -> None:
-        """Take on other settings for the same address; changed credentials end every connection."""
-        old, self.settings = self.settings, settings
-        if (old.password, old.public_key_part) == (settings.password, settings.public_key_part):
-            return
-        self._authenticator = Authenticator(settings.password, settings.public_key_part)
-        for connection in tuple(self._admitted):
-            connection.loop.create_task(connection.end(CLOSE_REVOKED, "credentials changed"))
+    def use(self, settings: Settings) -> None:
+        """Take on other credentials and policies for the same address; end whom they revoke."""
+        self.settings = settings
+        self._authenticator = _authenticator(settings)
+        self._revoke("credentials changed")
 
     async def stop(self, timeout_s: float) -> None:
         """Stop listening and close every connection with 1012, stuck or not, within the time."""
         if self._listener is None:
             return
         listener, self._listener = self._listener, None
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
         listener.close(code=CLOSE_RESTART, reason="the server is going away")
         try:
             async with asyncio.timeout(timeout_s):
@@ -188,14 +146,56 @@ class Server:
                 async with asyncio.timeout(_ABORT_S):
                     await listener.wait_closed()
 
-    def _make_connection(self, *arguments: Any, **options: Any) -> Connection:
-        connection = Connection(*arguments, **options)
-        connection.open_connections = self._connections
-        return connection
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            self._audit.flush(time.monotonic())
+            self._revoke("key expired")
+            if self._certificate is not None:
+                self._certificate.reload_if_changed()
+
+    def _revoke(self, reason: str) -> None:
+        for connection, (principal, visitor) in tuple(self._admitted.items()):
+            if not self._authenticator.is_valid(principal):
+                del self._admitted[connection]
+                self._record(
+                    "auth.revoked", reason, connection, visitor, key=principal.key, method=principal.method
+                )
+                # Held by its name: the loop itself keeps weak references to its tasks only.
+                task = connection.loop.create_task(connection.end(CLOSE_REVOKED, reason))
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
+
+    # --- one connection, in the order of its life --------------------------------------
+
+    def _receive_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Before the handshake: answer plain HTTP, turn away who is too many or has to wait."""
+        assert isinstance(connection, Connection)
+        if not http.is_websocket(request):
+            return http.answer(request, self._failure)
+        turned = connection.turned
+        if turned is not None:
+            self._record("connection.refused", turned.reason, connection, connection.visitor())
+            return http.turn_away(turned.status, turned.retry_after_s)
+        wait_s = self._throttle.wait_s(connection.host)
+        if wait_s > 0:
+            self._record("auth.throttled", "address is locked", connection, connection.visitor())
+            return http.turn_away(HTTPStatus.TOO_MANY_REQUESTS, math.ceil(wait_s))
+        origins = self.settings.options.origins
+        visitor = connection.visitor()
+        if origins is not None and visitor.origin is not None and visitor.origin not in origins:
+            self._record("connection.refused", "origin not allowed", connection, visitor)
+            return http.respond(HTTPStatus.FORBIDDEN, "This origin may not connect.\n")
+        return None
+
+    @property
+    def _failure(self) -> str | None:
+        is_blocked = self._audit.failure is not None and self.settings.options.audit.required
+        return "audit" if is_blocked else None
 
     async def _handle(self, connection: ServerConnection) -> None:
         assert isinstance(connection, Connection)
-        visitor = _visitor(connection)
+        visitor = connection.visitor()
         try:
             admission = await self._admit(connection, visitor)
             if admission is not None:
@@ -203,27 +203,92 @@ class Server:
         except ConnectionClosed:  # without a close frame: the network, or a crash at the other end
             return
         except Exception:  # noqa: BLE001  one connection's bug is not to end the others
-            _log.exception("connection.failed", peer=connection.peer, conn=visitor.conn)
+            _log.exception("connection.failed", peer=visitor.peer, conn=visitor.conn)
             await connection.end(CloseCode.INTERNAL_ERROR, "internal error")
 
+    async def _admit(self, connection: Connection, visitor: Visitor) -> Admission | None:
+        """Hear a stranger out and record what came of it; None if it was sent away."""
+        login = Login()
+        deadline = connection.connected_at + self.settings.options.limits.auth_s
+        try:
+            async with asyncio.timeout_at(deadline):
+                verdict = await self._hear(connection, login)
+        except TimeoutError:
+            self._record("auth.timeout", "no auth message in time", connection, visitor, method=login.method)
+            await connection.end(CLOSE_AUTH_TIMEOUT, "authentication timed out")
+            return None
+        except ConnectionClosed as exc:
+            self._record(*_why_closed(exc), connection, visitor, method=login.method)
+            return None
+        if isinstance(verdict, Admission):
+            return await self._let_in(connection, visitor, verdict)
+        await self._send_away(connection, visitor, verdict)
+        return None
+
+    async def _hear(self, connection: Connection, login: Login) -> Admission | Rejection:
+        while True:
+            frame = await connection.recv()
+            wait_s = math.ceil(self._throttle.wait_s(connection.host))
+            if wait_s > 0:  # locked since it connected: nothing of the frame is looked at
+                return reject(
+                    _LOCKED, f"Authentication failed: too many failed attempts; try again in {wait_s} s"
+                )
+            # Judged by the credentials that count now, in the same breath as it was read.
+            verdict = login.receive(frame, self._authenticator)
+            if not isinstance(verdict, Asked):
+                return verdict
+            connection.write(verdict.answer)
+
+    async def _let_in(
+        self, connection: Connection, visitor: Visitor, admission: Admission
+    ) -> Admission | None:
+        principal = admission.principal
+        is_recorded = self._record(
+            "auth.success", "accepted", connection, visitor, key=principal.key, method=principal.method
+        )
+        if not is_recorded and self.settings.options.audit.required:
+            message = "Authentication failed: the server cannot record logins now; try again later"
+            connection.write(reject("not recorded", message).answer)
+            await connection.end(CLOSE_TRY_LATER, "logins cannot be recorded")
+            return None
+        self._throttle.succeeded(connection.host)
+        connection.promote()
+        if principal.method == "token" and self._authenticator.token_policy == "warn":
+            _log.warning("auth.token_used", key=principal.key, peer=visitor.peer)
+        return admission
+
+    async def _send_away(self, connection: Connection, visitor: Visitor, rejection: Rejection) -> None:
+        is_locked = rejection.reason == _LOCKED
+        if not is_locked:
+            self._throttle.failed(connection.host)
+        event: AuditEvent = "auth.throttled" if is_locked else "auth.failure"
+        self._record(event, rejection.reason, connection, visitor, key=rejection.key, method=rejection.method)
+        connection.write(rejection.answer)
+        if is_locked:
+            await connection.end(CLOSE_THROTTLED, "too many failed attempts")
+        else:
+            await connection.end(CLOSE_AUTH_FAILED, "authentication failed")
+
     async def _converse(self, connection: Connection, visitor: Visitor, admission: Admission) -> None:
-        limits = self.settings.options.limits
+        limits, principal = self.settings.options.limits, admission.principal
         client = Client(connection, limits, connection.loop.time)
         session = Session(
-            admission.principal,
+            principal,
             self._cache,
-            include_secrets=self._may_see_secrets(visitor),
+            include_secrets=self._may_see_secrets(connection),
             bad_messages_max=limits.bad_messages,
+            rate=TokenBucket(limits.messages_per_s, limits.messages_burst, connection.loop.time),
         )
         connection.protocol.max_message_size = limits.message_bytes
-        self._admitted.add(connection)
+        self._admitted[connection] = principal, visitor
         try:
             # No await from the verdict to the join: whatever changes is either in the
             # snapshot or broadcast after it, never neither and never twice.
             connection.write(admission.answer)
-            self._hub.join(client)
-            if self._cache.is_empty:
-                connection.write(_NO_STATISTICS)
+            if principal.may("statistics"):
+                self._hub.join(client)
+                if self._cache.is_empty:
+                    connection.write(_NO_STATISTICS)
             async for frame in connection:
                 answer = session.receive(frame)
                 self._hub.answer(client, answer.payload)
@@ -232,31 +297,7 @@ class Server:
                     return
         finally:
             self._hub.leave(client)
-            self._admitted.discard(connection)
-
-    async def _admit(self, connection: Connection, visitor: Visitor) -> Admission | None:
-        """Hear the one frame of a stranger and record what came of it; None if it was sent away."""
-        deadline = connection.connected_at + self.settings.options.limits.auth_s
-        try:
-            async with asyncio.timeout_at(deadline):
-                frame = await connection.recv()
-        except TimeoutError:
-            self._record("auth.timeout", "no auth message in time", connection, visitor)
-            await connection.end(CLOSE_AUTH_TIMEOUT, "authentication timed out")
-            return None
-        except ConnectionClosed as exc:
-            self._record(*_why_closed(exc), connection, visitor)
-            return None
-        # The check is in the same breath as the verdict's use: credentials that changed
-        # while the frame was on its way are the ones that count.
-        verdict = authenticate(frame, self._authenticator)
-        if isinstance(verdict, Rejection):
-            self._record("auth.failure", verdict.reason, connection, visitor, verdict.key)
-            connection.write(verdict.answer)
-            await connection.end(CLOSE_AUTH_FAILED, "authentication failed")
-            return None
-        self._record("auth.success", "token accepted", connection, visitor, verdict.principal.key)
-        return verdict
+            self._admitted.pop(connection, None)
 
     def _record(
         self,
@@ -264,46 +305,34 @@ class Server:
         reason: str,
         connection: Connection,
         visitor: Visitor,
+        *,
         key: str | None = None,
-    ) -> None:
-        self._audit.record(
+        method: str | None = None,
+    ) -> bool:
+        return self._audit.record(
             event,
             visitor,
             reason=reason,
             latency_s=connection.loop.time() - connection.connected_at,
             key=key,
             key_is_ours=key is not None and self._authenticator.knows(key),
+            method=method,
+            failures=self._throttle.failures(connection.host),
             bots=self._cache.bots,
         )
 
-    def _may_see_secrets(self, visitor: Visitor) -> bool:
+    def _may_see_secrets(self, connection: Connection) -> bool:
         policy = self.settings.options.config_secrets
-        return policy == "include" or (policy == "auto" and is_loopback(visitor.peer))
+        is_private = connection.is_encrypted or is_loopback(connection.host)
+        return policy == "include" or (policy == "auto" and is_private)
 
 
-def _answer_plain_http(connection: ServerConnection, request: Request) -> Response | None:
-    """Answer a request that is no WebSocket handshake.
-
-    404 for everything, ``/health`` above all: Passivbot's own tools take any answer of 200
-    there, on this very port, for their monitor relay.
-    """
-    if "websocket" in request.headers.get("Upgrade", "").lower():
-        return None
-    return connection.respond(HTTPStatus.NOT_FOUND, "This is a WebSocket server; connect with ws://\n")
+#: The reason of a rejection that is no failure: the address has to wait.
+_LOCKED: Final = "address is locked"
 
 
-def _visitor(connection: Connection) -> Visitor:
-    request = connection.request
-    assert request is not None  # the handshake is over
-    address = connection.remote_address or ("?", 0)
-    return Visitor(
-        conn=secrets.token_hex(4),
-        peer=str(address[0]),
-        port=int(address[1]),
-        origin=_header(request, "Origin"),
-        user_agent=_header(request, "User-Agent"),
-        path=request.path.partition("?")[0],
-    )
+def _authenticator(settings: Settings) -> Authenticator:
+    return Authenticator(settings.credentials, settings.options.auth.token)
 
 
 def _why_closed(exc: ConnectionClosed) -> tuple[AuditEvent, str]:
@@ -317,10 +346,7 @@ def _why_closed(exc: ConnectionClosed) -> tuple[AuditEvent, str]:
             return "auth.failure", "broke the WebSocket protocol"
         case 1011:
             return "auth.disconnect", "stopped answering pings"
+        case 4429:
+            return "auth.failure", "too many frames"
         case _:
             return "auth.disconnect", "server stopping"
-
-
-def _header(request: Request, name: str) -> str | None:
-    values = request.headers.get_all(name)
-    return ", ".join(values) if values else None

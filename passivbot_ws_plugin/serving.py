@@ -9,10 +9,13 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from .audit import Audit
+from .audit_file import AuditFile
 from .cache import Cache
+from .errors import SettingsError
 from .log import get_logger
 from .server import Server
 from .settings import Settings
@@ -29,17 +32,16 @@ class Serving:
 
     Args:
         cache: What the server serves.
-        audit: Where it records who tried to log in.
         on_address: Told the server's address when it listens, and None when it does not.
     """
 
-    def __init__(self, cache: Cache, audit: Audit, on_address: Callable[[str | None], None]) -> None:
+    def __init__(self, cache: Cache, on_address: Callable[[str | None], None]) -> None:
         self._cache = cache
-        self._audit = audit
         self._on_address = on_address
         self._wanted: Settings | None = None
         self._changed = asyncio.Event()
         self._server: Server | None = None
+        self._audit: Audit | None = None
 
     def configure(self, settings: Settings | None) -> None:
         """Serve with these settings from now on; None: do not serve."""
@@ -80,7 +82,7 @@ class Serving:
             return
         current = self._server.settings
         if wanted is not None and _place(wanted) == _place(current):
-            self._server.use_credentials(wanted)
+            self._server.use(wanted)
             return
         # Stopped before its successor is bound: 127.0.0.1:8765 cannot be bound while
         # 0.0.0.0:8765 listens, and an owner who closes a door wants it closed.
@@ -92,25 +94,41 @@ class Serving:
         server, self._server = self._server, None
         self._on_address(None)
         await server.stop(server.settings.options.limits.shutdown_s)
+        if self._audit is not None:
+            self._audit.close()
         _log.info("server.stopped")
 
     async def _try_start(self, settings: Settings, pause_s: float) -> bool:
-        server = Server(settings, self._cache, self._audit)
+        audit = _make_audit(settings)
         try:
+            server = Server(settings, self._cache, audit)
             address = await server.start()
-        except OSError as exc:
+        except (OSError, SettingsError) as exc:
+            audit.close()
             # One error, then quiet: the owner needs to know once, not at every try.
             level = _log.error if pause_s == RETRY_FIRST_S else _log.debug
-            level("server.cannot_listen", reason=_why(exc, settings), next_try_s=pause_s)
+            reason = str(exc) if isinstance(exc, SettingsError) else _why(exc, settings)
+            level("server.cannot_listen", reason=reason, next_try_s=pause_s)
             return False
-        self._server = server
+        # Not before it listens: another sidecar's file is locked while its server has the port.
+        # A file that cannot be opened is tried again at each record.
+        audit.open()
+        self._server, self._audit = server, audit
         _log.info("server.listening", address=address)
         self._on_address(address)
         return True
 
 
 def _place(settings: Settings) -> tuple[object, ...]:
-    return settings.host, settings.port, settings.options
+    """What a running server cannot change."""
+    options = settings.options
+    return settings.host, settings.port, options.tls, options.audit, options.limits
+
+
+def _make_audit(settings: Settings) -> Audit:
+    options = settings.options.audit
+    path = Path(options.path).expanduser()
+    return Audit(AuditFile(path, max_bytes=options.max_bytes, keep=options.keep))
 
 
 def _why(exc: OSError, settings: Settings) -> str:

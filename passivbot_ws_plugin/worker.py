@@ -13,7 +13,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .audit import Audit
 from .cache import Cache
 from .log import get_logger
 from .messages import StatisticsData
@@ -48,7 +47,6 @@ class Worker:
     def __init__(self, on_address: Callable[[str | None], None] = lambda address: None) -> None:
         self._on_address = on_address
         self._cache = Cache()
-        self._audit = Audit()
         # Guards the two below, for dictionary operations only.
         self._lock = threading.Lock()
         self._inbox = _Inbox()
@@ -119,7 +117,7 @@ class Worker:
 
     async def _main(self) -> None:
         self._changed = asyncio.Event()
-        serving = Serving(self._cache, self._audit, self._on_address)
+        serving = Serving(self._cache, self._on_address)
         task = asyncio.create_task(serving.run(), name="serving")
         self._ready.set_result(asyncio.get_running_loop())
         try:

@@ -15,8 +15,6 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("ours")
 
-ROOT = Path(__file__).resolve().parents[1]
-
 #: Tests that may be skipped in CI: a line each, the test's id prefix and the reason.
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
 
@@ -33,3 +31,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"  # type: ignore[attr-defined]
         report.longrepr = f"skipped in CI and not in {ALLOWED_SKIPS.name}: {report.longrepr}"  # type: ignore[attr-defined]
     return report
+
+
+@pytest.fixture(autouse=True)
+def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server writes by default, it writes below where it runs: not into the checkout."""
+    monkeypatch.chdir(tmp_path)

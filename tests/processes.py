@@ -1,101 +1,132 @@
-"""Our commands as processes: started, read line by line with a bound, ended by their id."""
+"""Commands as processes: heard line by line, ended by their id, every wait within a bound."""
 
 from __future__ import annotations
 
-import queue
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Final, Self
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+EXAMPLES: Final = ROOT / "examples"
+
+#: What a process may take to say something, or to end; seconds. A loaded machine needs some.
+WAIT_S: Final = 20.0
 
 
 class Process:
-    """A process whose standard output and error are read as they come.
+    """A process whose output, both streams in one, is read as it comes.
 
     Use it as a context manager: at its end the process is gone, whatever happened.
     """
 
     def __init__(
-        self, *command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None
+        self, *command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> None:
         self._process = subprocess.Popen(
-            [str(part) for part in command],
+            command,
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
+            errors="backslashreplace",
         )
-        self.lines: list[str] = []
-        self._queue: queue.Queue[str | None] = queue.Queue()
-        self._readers = [
-            threading.Thread(target=self._read, args=(stream,), daemon=True)
-            for stream in (self._process.stdout, self._process.stderr)
-        ]
-        for reader in self._readers:
-            reader.start()
+        self._heard = 0  # lines that a wait has looked at
+        # Guards the two below, which the thread writes.
+        self._changed = threading.Condition()
+        self._lines: list[str] = []
+        self._is_at_end = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     @classmethod
-    def python(cls, *arguments: str | Path, cwd: Path | None = None) -> Self:
-        """``python -m ...`` with the interpreter that runs the tests."""
-        return cls(sys.executable, "-m", *arguments, cwd=cwd)
+    def python(
+        cls,
+        module: str,
+        *arguments: str | Path,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Self:
+        """``python -m module ...`` with the interpreter that runs the tests."""
+        return cls(sys.executable, "-m", module, *arguments, cwd=cwd, env=env)
 
-    def _read(self, stream: IO[str] | None) -> None:
-        assert stream is not None
-        with stream:
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as stream:
             for line in stream:
-                self._queue.put(line.rstrip("\n"))
-        self._queue.put(None)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def wait_for_line(self, text: str, timeout_s: float = 20.0) -> str:
-        """The next line, of either stream, that holds the text."""
-        deadline = time.monotonic() + timeout_s
-        open_streams = len(self._readers)
-        while True:
-            try:
-                line = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                raise AssertionError(
-                    f"no line with {text!r} within {timeout_s} s; so far:\n{self.output}"
-                ) from None
-            if line is None:
-                open_streams -= 1
-                if not open_streams:
-                    raise AssertionError(f"ended without a line with {text!r}; it said:\n{self.output}")
-                continue
-            self.lines.append(line)
-            if text in line:
-                return line
+                with self._changed:
+                    self._lines.append(line.rstrip("\n"))
+                    self._changed.notify_all()
+        with self._changed:
+            self._is_at_end = True
+            self._changed.notify_all()
 
     @property
     def output(self) -> str:
-        """All lines read so far."""
-        return "\n".join(self.lines)
+        """All that it has said so far."""
+        with self._changed:
+            return "\n".join(self._lines)
 
-    def end(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 20.0) -> int:
-        """Send a signal, wait for the end, and return the exit code."""
+    def wait_for(self, *patterns: str, timeout_s: float = WAIT_S) -> list[re.Match[str]]:
+        """Hear lines, from where the last wait stopped, until each pattern was found in one.
+
+        Returns:
+            The first match of each pattern, in the patterns' order.
+        """
+        deadline = time.monotonic() + timeout_s
+        found: dict[str, re.Match[str]] = {}
+        while missing := [pattern for pattern in patterns if pattern not in found]:
+            line = self._next_line(deadline)
+            if line is None:
+                how = "ended" if self._is_at_end else f"ran for {timeout_s:g} s"
+                raise AssertionError(f"it {how} without saying {missing}; so far:\n{self.output}")
+            for pattern in missing:
+                if match := re.search(pattern, line):
+                    found[pattern] = match
+        return [found[pattern] for pattern in patterns]
+
+    def _next_line(self, deadline: float) -> str | None:
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._is_at_end or len(self._lines) > self._heard,
+                max(0.0, deadline - time.monotonic()),
+            )
+            if len(self._lines) == self._heard:
+                return None
+            self._heard += 1
+            return self._lines[self._heard - 1]
+
+    def wait_for_line(self, text: str, timeout_s: float = WAIT_S) -> str:
+        """The next line that holds the text."""
+        [match] = self.wait_for(re.escape(text), timeout_s=timeout_s)
+        return match.string
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
         self._process.send_signal(number)
+
+    def end(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = WAIT_S) -> int:
+        """Send a signal, wait for the end, and return the exit code."""
+        self.send(number)
         return self.wait(timeout_s)
 
-    def wait(self, timeout_s: float = 20.0) -> int:
-        """Wait for the end by itself; returns the exit code."""
-        code = self._process.wait(timeout_s)
-        for reader in self._readers:
-            reader.join(timeout_s)
-        while not self._queue.empty():
-            line = self._queue.get()
-            if line is not None:
-                self.lines.append(line)
+    def wait(self, timeout_s: float = WAIT_S) -> int:
+        """Wait for the end and for the last of the output; returns the exit code."""
+        try:
+            code = self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it did not end in {timeout_s:g} s; so far:\n{self.output}") from None
+        self._reader.join(timeout_s)
+        assert self._is_at_end, f"it ended, but a child of it keeps its output open:\n{self.output}"
         return code
 
     def __enter__(self) -> Self:

@@ -1,14 +1,19 @@
-"""A server on a free port of this machine, and clients of it."""
+"""Configs, a server on a free port of this machine, and asyncio clients of it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
 
-from websockets.asyncio.client import ClientConnection, connect
+from monitor_files import replace
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as websockets_connect
 
 from passivbot_ws_plugin.audit import Audit
 from passivbot_ws_plugin.auth import make_token
@@ -16,21 +21,42 @@ from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.server import Server
 from passivbot_ws_plugin.settings import Settings, parse_settings
 
-PASSWORD = "a password of some length"
-KEY = "client_A_key"
+PASSWORD: Final = "a password of some length"
+KEY: Final = "client_A_key"
+
+#: Whatever proxy the environment names, these servers are on this machine.
+connect: Final = partial(websockets_connect, proxy=None)
+
+
+def make_config(plugins: Mapping[str, Any] | None = None, **live: Any) -> dict[str, Any]:
+    """A bot's config that has a server on any free port."""
+    defaults = {
+        "user": "main",
+        "websocket_port": 0,
+        "websocket_password": PASSWORD,
+        "websocket_public_key_part": KEY,
+    }
+    return {
+        "live": {**defaults, **live},
+        "bot": {"long": {"n_positions": 3}},
+        "plugins": {} if plugins is None else plugins,
+    }
+
+
+def write_config(path: Path, plugins: Mapping[str, Any] | None = None, **live: Any) -> Path:
+    replace(path, json.dumps(make_config(plugins, **live)).encode())
+    return path
 
 
 def make_settings(password: str = PASSWORD, **options: Any) -> Settings:
-    return parse_settings(
-        {
-            "live": {
-                "websocket_port": 0,
-                "websocket_password": password,
-                "websocket_public_key_part": KEY,
-            },
-            "plugins": {"websocket": options},
-        }
-    )
+    return parse_settings(make_config({"websocket": options}, websocket_password=password))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @asynccontextmanager

@@ -9,18 +9,18 @@ import json
 import queue
 import re
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from loopback import END_S, JS_CLIENT, Credentials, demo_server, published_client
+from demo_server import JS_CLIENT, Credentials, demo_server, published_client
+from processes import WAIT_S, Process
 
 CHROMIUM = shutil.which("chromium") or "chromium"
 
@@ -141,27 +141,18 @@ class Site:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(END_S)
+        self._thread.join(WAIT_S)
 
 
 @contextmanager
 def browsing(path: str, pages: dict[str, tuple[str, str]], profile: Path) -> Iterator[Site]:
     """A browser of its own that looks at one page of a site of its own."""
-    site = Site(pages)
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", site.address + path]
-    browser = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
+    with (
+        closing(Site(pages)) as site,
+        Process(CHROMIUM, *FLAGS, f"--user-data-dir={profile}", site.address + path) as browser,
+    ):
         yield site
-    finally:
-        browser.terminate()
-        try:
-            browser.wait(END_S)
-        except subprocess.TimeoutExpired:
-            browser.kill()
-            browser.wait(END_S)
-        site.close()
+        browser.end()
 
 
 @pytest.fixture(scope="module")

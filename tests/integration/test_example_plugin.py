@@ -6,7 +6,6 @@ from the environment that runs the tests: no network is needed, and no name is f
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -15,64 +14,21 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.sync.client import connect
+from clients import address_of, log_in, receive_statistics
+from processes import EXAMPLES, ROOT, WAIT_S, Process
+from servers import PASSWORD, free_port, write_config
 
-ROOT = Path(__file__).resolve().parents[2]
-DISTRIBUTIONS = (ROOT / "hookspecs", ROOT, ROOT / "examples" / "file_logger_plugin")
-
-PASSWORD = "a-long-enough-password"
-KEY_PART = "tests"
-
-#: For one command to say or write something, and to end.
-WAIT_S = 20.0
+DISTRIBUTIONS = (ROOT / "hookspecs", ROOT, EXAMPLES / "file_logger_plugin")
 
 #: Building and installing takes longer than a test may.
 pytestmark = pytest.mark.timeout(300)
-
-
-@dataclass(frozen=True)
-class Running:
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def wait_for(self, is_there: Callable[[], bool]) -> None:
-        """Wait until a file says so, while the process lives; its log is the failure's message."""
-        deadline = time.monotonic() + WAIT_S
-        while not is_there():
-            assert self.process.poll() is None, f"it ended:\n{self.log_text()}"
-            assert time.monotonic() < deadline, f"nothing in {WAIT_S} s:\n{self.log_text()}"
-            time.sleep(0.02)  # the pace of looking; what is waited for is the file
-
-    def wait_for_log(self, pattern: str) -> str:
-        """Wait for a line of the log; returns the pattern's first group."""
-        self.wait_for(lambda: re.search(pattern, self.log_text()) is not None)
-        found = re.search(pattern, self.log_text())
-        assert found is not None
-        return found[1]
-
-    def log_text(self) -> str:
-        # Whole lines only: the last one may still be on its way.
-        return "".join(line for line in _text(self.log).splitlines(keepends=True) if line.endswith("\n"))
-
-    def imported(self) -> set[str]:
-        """The modules that it imported, told by PYTHONVERBOSE.
-
-        PYTHONPROFILEIMPORTTIME leaves out what `importlib.import_module` imports, and so every plugin.
-        """
-        return set(re.findall(r"^import '([\w.]+)' #", self.log_text(), re.MULTILINE))
-
-    def messages(self) -> list[str]:
-        """The log's own lines, and tracebacks, without what PYTHONVERBOSE adds."""
-        return re.findall(r"^(?:\d{4}-\d\d-\d\d |Traceback).*$", self.log_text(), re.MULTILINE)
 
 
 class Installation:
@@ -106,27 +62,26 @@ class Installation:
             cwd=directory, env=_environment(), capture_output=True, text=True, timeout=WAIT_S, check=False,
         )  # fmt: skip
 
+    def paper(self, directory: Path) -> AbstractContextManager[Process]:
+        """A paper bot in ``monitor``, with ten snapshots a second."""
+        return self._running(directory, "paper", "monitor", "--interval", "0.1", end=signal.SIGTERM)
+
+    def sidecar(self, directory: Path, *, tells_imports: bool = False) -> AbstractContextManager[Process]:
+        """The sidecar that watches it, and tells of each line that is written."""
+        return self._running(
+            directory, "run", "live.hjson", "--monitor-root", "monitor", "--poll", "0.02", "--verbose",
+            end=signal.SIGINT, tells_imports=tells_imports,
+        )  # fmt: skip
+
     @contextmanager
-    def running(
-        self, directory: Path, *arguments: str, end: signal.Signals = signal.SIGINT
-    ) -> Iterator[Running]:
+    def _running(
+        self, directory: Path, *arguments: str, end: signal.Signals, tells_imports: bool = False
+    ) -> Iterator[Process]:
         """Run ``passivbot-hooks`` meanwhile; a signal ends it, with exit code 0 and in time."""
-        log = directory / f"{arguments[0]}.log"
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                [self.bin / "passivbot-hooks", *arguments],
-                cwd=directory, env=_environment(PYTHONVERBOSE="1"),
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file,
-            )  # fmt: skip
-        running = Running(process, log)
-        try:
-            yield running
-            process.send_signal(end)
-            assert process.wait(WAIT_S) == 0, running.log_text()
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait(WAIT_S)
+        environment = _environment(PYTHONVERBOSE="1") if tells_imports else _environment()
+        with Process(self.bin / "passivbot-hooks", *arguments, cwd=directory, env=environment) as process:
+            yield process
+            assert process.end(end) == 0, process.output
 
 
 def _environment(**changes: str) -> dict[str, str]:
@@ -142,43 +97,21 @@ def _check(command: list[str], **changes: str) -> str:
     return done.stdout
 
 
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.exists() else ""
-
-
 def _lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in _text(path).splitlines(keepends=True) if line.endswith("\n")]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _statistics(path: Path) -> list[dict[str, Any]]:
-    return [line["statistics"] for line in _lines(path) if line["event"] == "statistics"]
+def _imported(process: Process) -> set[str]:
+    """The modules that a process imported, told by PYTHONVERBOSE.
+
+    PYTHONPROFILEIMPORTTIME leaves out what `importlib.import_module` imports, and so every plugin.
+    """
+    return set(re.findall(r"^import '([\w.]+)' #", process.output, re.MULTILINE))
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     return Installation(tmp_path_factory.mktemp("installed"))
-
-
-def _write_config(directory: Path, plugins: Mapping[str, Any], *, port: int = 0) -> str:
-    config = {
-        "live": {
-            "user": "main",
-            "websocket_port": port,
-            "websocket_password": PASSWORD,
-            "websocket_public_key_part": KEY_PART,
-        },
-        "plugins": plugins,
-    }
-    path = directory / "live.hjson"
-    path.write_text(json.dumps(config), encoding="utf-8")
-    return str(path)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _is_listening(port: int) -> bool:
@@ -198,7 +131,7 @@ def _is_listening(port: int) -> bool:
 def test_the_command_lists_both_as_the_toggles_say(
     installed: Installation, tmp_path: Path, plugins: dict[str, Any], states: dict[str, str]
 ) -> None:
-    done = installed.call(tmp_path, "plugins", _write_config(tmp_path, plugins))
+    done = installed.call(tmp_path, "plugins", str(write_config(tmp_path / "live.hjson", plugins)))
 
     rows = [line.split() for line in done.stdout.splitlines()[1:]]
     assert {name: state for name, _, _, state, *_ in rows} == states
@@ -210,7 +143,9 @@ def test_the_command_lists_both_as_the_toggles_say(
 
 
 def test_a_misspelled_toggle_is_told_with_what_was_meant(installed: Installation, tmp_path: Path) -> None:
-    done = installed.call(tmp_path, "plugins", _write_config(tmp_path, {"file_loger": False}))
+    done = installed.call(
+        tmp_path, "plugins", str(write_config(tmp_path / "live.hjson", {"file_loger": False}))
+    )
 
     assert "WARNING" in done.stderr
     assert "plugins.file_loger: no plugin of that name is installed; did you mean file_logger?" in done.stderr
@@ -219,108 +154,98 @@ def test_a_misspelled_toggle_is_told_with_what_was_meant(installed: Installation
 
 
 def test_it_takes_the_place_of_the_websocket_plugin(installed: Installation, tmp_path: Path) -> None:
-    port = _free_port()
-    config = _write_config(
-        tmp_path, {"websocket": False, "file_logger": {"path": "own/lines.jsonl"}}, port=port
-    )
-    file = tmp_path / "own" / "lines.jsonl"
+    port = free_port()
+    plugins = {"websocket": False, "file_logger": {"path": "own/lines.jsonl"}}
+    write_config(tmp_path / "live.hjson", plugins, websocket_port=port)
 
-    with (
-        installed.running(tmp_path, "paper", "monitor", "--interval", "0.1", end=signal.SIGTERM),
-        installed.running(tmp_path, "run", config, "--monitor-root", "monitor") as sidecar,
-    ):
-        sidecar.wait_for(lambda: len(_statistics(file)) >= 3)
+    with installed.paper(tmp_path), installed.sidecar(tmp_path, tells_imports=True) as sidecar:
+        for _ in range(3):
+            sidecar.wait_for_line("own/lines.jsonl: statistics written")
         assert not _is_listening(port)
 
-    assert "passivbot_file_logger" in sidecar.imported()
-    assert not {"passivbot_ws_plugin", "websockets"} & sidecar.imported()
+    assert "passivbot_file_logger" in _imported(sidecar)
+    assert not {"passivbot_ws_plugin", "websockets"} & _imported(sidecar)
+    file = tmp_path / "own" / "lines.jsonl"
     events = [line["event"] for line in _lines(file)]
     assert (events[0], events[-1]) == ("config", "shutdown")
     assert set(events[1:-1]) == {"statistics"}
-    statistics = _statistics(file)
+    statistics = [line["statistics"] for line in _lines(file)[1:-1]]
     assert all(old != new for old, new in pairwise(statistics))
     assert statistics[0]["exchange"] == "fake"
-    assert PASSWORD not in _text(file)
+    assert PASSWORD not in file.read_text(encoding="utf-8")
 
 
 def test_both_plugins_work_side_by_side(installed: Installation, tmp_path: Path) -> None:
-    config = _write_config(tmp_path, {"websocket": True, "file_logger": True})
-    file = tmp_path / "logs" / "statistics.jsonl"
+    write_config(tmp_path / "live.hjson", {"websocket": True, "file_logger": True})
 
-    with (
-        installed.running(tmp_path, "paper", "monitor", "--interval", "0.1"),
-        installed.running(
-            tmp_path, "run", config, "--monitor-root", "monitor", end=signal.SIGTERM
-        ) as sidecar,
-    ):
-        address = sidecar.wait_for_log(r"event=server\.listening address=(\S+)")
-        token = hashlib.sha256((PASSWORD + KEY_PART).encode()).hexdigest()
-        with connect(address, proxy=None, open_timeout=WAIT_S) as client:
-            client.send(json.dumps({"type": "auth", "token": token, "public_key_part": KEY_PART}))
-            assert json.loads(client.recv(WAIT_S))["success"] is True
-            assert json.loads(client.recv(WAIT_S))["type"] in ("statistics", "error")  # error: none yet
-            received = [json.loads(client.recv(WAIT_S)) for _ in range(2)]
-        sidecar.wait_for(lambda: len(_statistics(file)) >= 2)
+    with installed.paper(tmp_path), installed.sidecar(tmp_path, tells_imports=True) as sidecar:
+        with log_in(address_of(sidecar)) as client:
+            first, second = receive_statistics(client), receive_statistics(client)
+        for _ in range(2):
+            sidecar.wait_for_line("logs/statistics.jsonl: statistics written")
 
-    assert [message["type"] for message in received] == ["statistics", "statistics"]
-    assert received[0]["data"] != received[1]["data"]
+    assert first["data"] != second["data"]
     # What the other test misses, so that missing it proves something.
-    assert {"passivbot_file_logger", "passivbot_ws_plugin", "websockets"} <= sidecar.imported()
+    assert {"passivbot_file_logger", "passivbot_ws_plugin", "websockets"} <= _imported(sidecar)
 
 
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
         ({"path": 5}, "plugins.file_logger.path: must be a path, such as 'logs/statistics.jsonl', not 5"),
-        ({"file": "x"}, "plugins.file_logger.file: is not an option; there are enabled and path"),
+        ({"pat": "x"}, "plugins.file_logger.pat: is not an option; did you mean path?"),
+        ({"mode": "x"}, "plugins.file_logger.mode: is not an option; there is path"),
     ],
 )
 def test_a_wrong_option_is_one_line_of_the_log(
     installed: Installation, tmp_path: Path, options: dict[str, Any], complaint: str
 ) -> None:
-    config = _write_config(tmp_path, {"websocket": False, "file_logger": options})
+    write_config(tmp_path / "live.hjson", {"websocket": False, "file_logger": options})
 
-    with installed.running(tmp_path, "run", config, "--monitor-root", "monitor") as sidecar:
-        sidecar.wait_for_log(r"( ERROR )")
+    with installed.sidecar(tmp_path) as sidecar:
+        sidecar.wait_for_line(" ERROR ")
 
-    complaints = [line for line in sidecar.messages() if " ERROR " in line or "Traceback" in line]
-    assert len(complaints) == 1
-    assert complaints[0].endswith(f"passivbot_file_logger: bot 'main': {complaint}; nothing is written")
+    [said] = [line for line in sidecar.output.splitlines() if " ERROR " in line or "Traceback" in line]
+    assert said.endswith(f"passivbot_file_logger: bot 'main': {complaint}; nothing is written")
 
 
 def test_it_goes_on_where_it_cannot_write_and_says_so_once(installed: Installation, tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where a directory should be", encoding="utf-8")
-    config = _write_config(tmp_path, {"websocket": False, "file_logger": {"path": "blocked/lines.jsonl"}})
-    file = blocked / "lines.jsonl"
+    plugins = {"websocket": False, "file_logger": {"path": "blocked/lines.jsonl"}}
+    write_config(tmp_path / "live.hjson", plugins)
 
-    with (
-        installed.running(tmp_path, "paper", "monitor", "--interval", "0.1"),
-        installed.running(tmp_path, "run", config, "--monitor-root", "monitor") as sidecar,
-    ):
-        sidecar.wait_for_log(r"(cannot be written)")
+    with installed.paper(tmp_path), installed.sidecar(tmp_path) as sidecar:
+        sidecar.wait_for_line("cannot be written")
+        for _ in range(3):
+            sidecar.wait_for(r"bot 'main': snapshot \d+$")
         blocked.unlink()
-        sidecar.wait_for(lambda: blocked.is_dir() and len(_statistics(file)) >= 1)
+        sidecar.wait_for_line("blocked/lines.jsonl: statistics written")
 
-    assert sum("cannot be written" in line for line in sidecar.messages()) == 1
+    assert sidecar.output.count("cannot be written") == 1
+    assert {"statistics", "shutdown"} == {line["event"] for line in _lines(blocked / "lines.jsonl")}
 
 
-def test_switched_off_while_it_runs_it_keeps_its_file_until_the_restart(
-    installed: Installation, tmp_path: Path
-) -> None:
-    config = _write_config(tmp_path, {"websocket": False, "file_logger": {"path": "lines.jsonl"}})
-    file = tmp_path / "lines.jsonl"
+def test_switched_off_and_on_again_while_it_runs(installed: Installation, tmp_path: Path) -> None:
+    config, file = tmp_path / "live.hjson", tmp_path / "lines.jsonl"
+    options = {"path": "lines.jsonl"}
+    write_config(config, {"websocket": False, "file_logger": options})
 
-    with (
-        installed.running(tmp_path, "paper", "monitor", "--interval", "0.1"),
-        installed.running(tmp_path, "run", config, "--monitor-root", "monitor") as sidecar,
-    ):
-        sidecar.wait_for(lambda: len(_statistics(file)) >= 1)
-        _write_config(tmp_path, {"websocket": False, "file_logger": False})
-        sidecar.wait_for_log(r"switched on and off at a restart only: (file_logger)")
-        written = len(_statistics(file))
-        sidecar.wait_for(lambda: len(_statistics(file)) >= written + 2)
+    with installed.paper(tmp_path), installed.sidecar(tmp_path) as sidecar:
+        sidecar.wait_for_line("lines.jsonl: statistics written")
+        write_config(config, {"websocket": False, "file_logger": {"enabled": False, **options}})
+        sidecar.wait_for(
+            r"plugin 'file_logger': switched off for bot 'main'$", r"lines\.jsonl: shutdown written$"
+        )
+        written = file.read_bytes()
+        for _ in range(5):  # the bot trades on
+            sidecar.wait_for(r"bot 'main': snapshot \d+$")
+        assert file.read_bytes() == written
+        write_config(config, {"websocket": False, "file_logger": options})
+        sidecar.wait_for(r"lines\.jsonl: config written$", r"lines\.jsonl: statistics written$")
 
+    lives = ["config", "statistics", "shutdown"] * 2
+    assert [event for event, _ in groupby(_lines(file), lambda line: line["event"])] == lives
     assert not (tmp_path / "logs").exists()
 
 
@@ -328,10 +253,10 @@ def test_a_full_file_is_renamed_and_a_new_one_begun(installed: Installation, tmp
     file, old = tmp_path / "lines.jsonl", tmp_path / "lines.jsonl.1"
     with file.open("wb") as grown:
         grown.truncate(10_000_000)  # takes no room on the disk
-    config = _write_config(tmp_path, {"websocket": False, "file_logger": {"path": "lines.jsonl"}})
+    write_config(tmp_path / "live.hjson", {"websocket": False, "file_logger": {"path": "lines.jsonl"}})
 
-    with installed.running(tmp_path, "run", config, "--monitor-root", "monitor") as sidecar:
-        sidecar.wait_for(old.exists)
+    with installed.sidecar(tmp_path) as sidecar:
+        sidecar.wait_for_line("lines.jsonl: full; renamed to lines.jsonl.1")
 
     assert b'"event": "config"' in old.read_bytes()[10_000_000:]
     assert [line["event"] for line in _lines(file)] == ["shutdown"]

@@ -12,7 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from loopback import JS_CLIENT, SPEAK_S, Credentials, demo_server, published_client, running
+from demo_server import JS_CLIENT, Credentials, demo_server, published_client
+from processes import WAIT_S, Process
 
 NODE = shutil.which("node") or "node"
 WS_PACKAGE = JS_CLIENT / "node_modules" / "ws"
@@ -44,7 +45,7 @@ def run_cli(
     *arguments: str, cli: Path = CLI, options: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [NODE, *options, cli, *arguments], capture_output=True, text=True, timeout=SPEAK_S, check=False
+        [NODE, *options, cli, *arguments], capture_output=True, text=True, timeout=WAIT_S, check=False
     )
 
 
@@ -53,7 +54,7 @@ def test_published_client_runs_unmodified(server: Credentials, tmp_path: Path) -
     client.write_text(published_client(server), encoding="utf-8")
     preload = tmp_path / "preload.mjs"
     preload.write_text(BROWSER_LIKE, encoding="utf-8")
-    with running([NODE, "--import", preload.as_uri(), client]) as node:
+    with Process(NODE, "--import", preload.as_uri(), client) as node:
         node.wait_for(
             r"^WebSocket connection opened\.$",
             r"^Generated token: [0-9a-f]{64}$",
@@ -75,11 +76,10 @@ def test_cli_prints_statistics_and_config_once(server: Credentials) -> None:
 
 
 def test_cli_prints_each_change_until_interrupted(server: Credentials) -> None:
-    with running([NODE, CLI, *server]) as cli:
+    with Process(NODE, CLI, *server) as cli:
         cli.wait_for(LINE)
         cli.wait_for(LINE)
-        cli.interrupt(signal.SIGINT)
-        assert cli.wait() == 0
+        assert cli.end(signal.SIGINT) == 0
 
 
 def test_cli_tells_a_wrong_password(server: Credentials) -> None:
@@ -103,7 +103,7 @@ def test_cli_tells_an_unreachable_server() -> None:
 def test_cli_tells_that_the_server_went_away() -> None:
     with ExitStack() as server:
         credentials = server.enter_context(demo_server())
-        with running([NODE, CLI, *credentials]) as cli:
+        with Process(NODE, CLI, *credentials) as cli:
             cli.wait_for(LINE)
             server.close()
             cli.wait_for(r"^the server is going away; try again later$")
@@ -140,7 +140,7 @@ def run_module(credentials: Credentials, callbacks: str) -> list[list[object]]:
     """
     done = subprocess.run(
         [NODE, "--input-type=module", "--eval", script],
-        capture_output=True, text=True, timeout=SPEAK_S, check=False,
+        capture_output=True, text=True, timeout=WAIT_S, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     return [json.loads(line) for line in done.stdout.splitlines()]

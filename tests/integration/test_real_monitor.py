@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from monitor_files import replace
+from clients import address_of, log_in, receive, receive_statistics
+from monitor_files import write_state
 from processes import Process
-from servers import KEY, PASSWORD, auth_message
-from websockets.sync.client import connect
+from servers import write_config
 
 _GIVEN = os.environ.get("PASSIVBOT_MONITOR_FILES", "")
 FILES = Path(_GIVEN) if _GIVEN else None
@@ -57,32 +57,18 @@ def shown(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(tmp_path: Path, root: Path, user: str) -> Process:
-    config = tmp_path / "live.hjson"
-    live = {
-        "user": user,
-        "websocket_port": 0,
-        "websocket_password": PASSWORD,
-        "websocket_public_key_part": KEY,
-    }
-    config.write_text(json.dumps({"live": live}))
+    config = write_config(tmp_path / "live.hjson", user=user)
     return Process.python(
         "passivbot_hooks", "run", config, "--monitor-root", root, "--poll", "0.02", "--verbose"
     )
-
-
-def address_of(sidecar: Process) -> str:
-    return sidecar.wait_for_line("server.listening").rpartition("address=")[2]
 
 
 @pytest.mark.parametrize("root", ROOTS, ids=lambda path: path.name)
 def test_the_figures_served_equal_those_computed_by_hand(root: Path, tmp_path: Path) -> None:
     [path] = root.glob("*/*/state.latest.json")
     document = json.loads(path.read_text())
-    with run(tmp_path, root, path.parent.name) as sidecar, connect(address_of(sidecar), proxy=None) as client:
-        client.send(auth_message())
-        message = json.loads(client.recv(timeout=10))
-        while message["type"] != "statistics":
-            message = json.loads(client.recv(timeout=10))
+    with run(tmp_path, root, path.parent.name) as sidecar, log_in(address_of(sidecar)) as client:
+        message = receive_statistics(client)
         assert message["data"]["timestamp"] == document["meta"]["snapshot_ts_ms"]
         assert shown(message["data"]) == published_figures(document)
         assert message["data"]["status"] == "stopped"
@@ -104,16 +90,14 @@ def test_a_replayed_series_gives_one_message_for_each_real_change(series: Path, 
     )
     with (
         run(tmp_path, tmp_path / "monitor", user) as sidecar,
-        connect(address_of(sidecar), proxy=None) as client,
+        log_in(address_of(sidecar)) as client,
     ):
-        client.send(auth_message())
-        assert json.loads(client.recv(timeout=10))["success"]
-        assert json.loads(client.recv(timeout=10))["code"] == "unavailable"
+        assert receive(client)["code"] == "unavailable"
         previous: Any = None
         seq = 0
         for document in documents:
             document["meta"]["pid"] = os.getpid()  # a bot of this machine, stale and not stopped
-            replace(directory / "state.latest.json", json.dumps(document).encode())
+            write_state(directory, document)
             current = (published_figures(document), [document["health"].get(name) for name in counters])
             expected = json.loads(json.dumps(current, default=lambda approx: approx.expected))
             prices = [
@@ -123,11 +107,11 @@ def test_a_replayed_series_gives_one_message_for_each_real_change(series: Path, 
                 # Nothing may come for a timestamp alone: the answer to a ping comes next.
                 sidecar.wait_for_line(f"snapshot {document['meta']['snapshot_ts_ms']}")
                 client.send('{"type":"ping"}')
-                assert json.loads(client.recv(timeout=10)) == {"type": "pong"}
+                assert receive(client) == {"type": "pong"}
                 continue
             previous = (expected, prices)
             seq += 1
-            message = json.loads(client.recv(timeout=10))
+            message = receive(client)
             assert (message["type"], message["seq"]) == ("statistics", seq)
             assert shown(message["data"]) == current[0]
         assert seq > 10

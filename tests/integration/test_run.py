@@ -4,51 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from clients import address_of, close_code, connect, log_in, receive, receive_statistics
 from monitor_files import append_event, now_ms, replace, state, write_state
 from processes import Process
-from servers import KEY, PASSWORD, auth_message
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
-
-
-def write_config(path: Path, **live: Any) -> Path:
-    defaults = {
-        "user": "main",
-        "websocket_port": 0,
-        "websocket_password": PASSWORD,
-        "websocket_public_key_part": KEY,
-    }
-    document = {"live": {**defaults, **live}, "bot": {"long": {"n_positions": 3}}}
-    replace(path, json.dumps(document).encode())
-    return path
+from servers import PASSWORD, free_port, write_config
 
 
 def run(*arguments: str | Path) -> Process:
     return Process.python("passivbot_hooks", "run", *arguments)
-
-
-def address_of(process: Process) -> str:
-    return process.wait_for_line("server.listening").rpartition("address=")[2]
-
-
-@contextmanager
-def log_in(address: str, password: str = PASSWORD) -> Iterator[ClientConnection]:
-    with connect(address, proxy=None) as client:
-        client.send(auth_message(password))
-        result = json.loads(client.recv(timeout=10))
-        assert result["success"], result
-        yield client
-
-
-def receive(client: ClientConnection, timeout_s: float = 10) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(client.recv(timeout=timeout_s))
-    return message
 
 
 def test_from_the_bots_file_to_a_clients_screen(tmp_path: Path) -> None:
@@ -92,13 +58,33 @@ def test_a_config_edited_while_it_runs(tmp_path: Path) -> None:
             client.send('{"type":"get_config"}')
             assert receive(client)["data"]["bot"] == {"long": {"n_positions": 3}}
             write_config(config, websocket_password="another password, also long")
-            with pytest.raises(ConnectionClosed) as caught:
-                client.recv(timeout=10)
-            assert caught.value.rcvd is not None
-            assert caught.value.rcvd.code == 4403
+            assert close_code(client) == 4403
         with log_in(address, "another password, also long"):
             pass
         assert sidecar.end() == 0
+
+
+def test_switched_off_and_on_again_while_it_runs(tmp_path: Path) -> None:
+    port, config = free_port(), tmp_path / "live.hjson"
+    write_config(config, {"websocket": True}, websocket_port=port)
+    write_state(tmp_path / "fake" / "main", state())
+    with run(config, "--monitor-root", tmp_path, "--poll", "0.02") as sidecar:
+        address = address_of(sidecar)
+        with log_in(address) as client:
+            figures = receive_statistics(client)["data"]
+            write_config(config, {"websocket": False}, websocket_port=port)
+            sidecar.wait_for_line("plugin 'websocket': switched off for bot 'main'")
+            assert close_code(client) == 1012
+        sidecar.wait_for_line("event=server.stopped")
+        with pytest.raises(ConnectionRefusedError), connect(address):
+            pass
+        write_config(config, {"websocket": True}, websocket_port=port)
+        assert address_of(sidecar) == address
+        with log_in(address) as client:
+            again = receive_statistics(client)
+            assert (again["seq"], again["data"]) == (1, figures)  # told anew, though nothing changed
+        assert sidecar.end() == 0
+    assert "Traceback" not in sidecar.output
 
 
 def test_two_bots_with_a_config_each(tmp_path: Path) -> None:
@@ -108,9 +94,7 @@ def test_two_bots_with_a_config_each(tmp_path: Path) -> None:
     with run(*configs, "--monitor-root", tmp_path) as sidecar, log_in(address_of(sidecar)) as client:
         seen: set[str] = set()
         while seen != {"one", "two"}:
-            message = receive(client)
-            if message["type"] == "statistics":
-                seen.add(message["bot"])
+            seen.add(receive_statistics(client)["bot"])
         client.send('{"type":"get_config","bot":"two"}')
         assert receive(client)["data"]["live"]["user"] == "two"
         assert sidecar.end() == 0
@@ -125,8 +109,5 @@ def test_an_ambiguous_user_asks_for_the_bot(tmp_path: Path) -> None:
         assert sidecar.wait() == 2
     with run(config, "--monitor-root", tmp_path, "--bot", "okx/main") as sidecar:
         with log_in(address_of(sidecar)) as client:
-            message = receive(client)
-            if message["type"] == "error":
-                message = receive(client)
-            assert message["bot"] == "okx/main"
+            assert receive_statistics(client)["bot"] == "okx/main"
         assert sidecar.end() == 0

@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from passivbot_ws_plugin.audit import LOGGER_NAME, PEER_TEXT_MAX, Audit, Visitor
+from passivbot_ws_plugin.audit import LOGGER_NAME, PEER_TEXT_MAX, Audit, AuditEvent, Visitor
+from passivbot_ws_plugin.audit_file import AuditFile
+from passivbot_ws_plugin.audit_verify import verify
 
 VISITOR = Visitor("c0ffee00", "127.0.0.1", 5, None, None, "/")
 
@@ -38,8 +43,9 @@ def test_a_record_says_who_what_when_and_why(caplog: pytest.LogCaptureFixture) -
 
 def test_a_key_that_is_not_ours_is_a_short_keyed_hash(caplog: pytest.LogCaptureFixture) -> None:
     audit = Audit()
-    for key in ("my password, by mistake", "my password, by mistake", "other"):
-        audit.record("auth.failure", VISITOR, reason="unknown", latency_s=0, key=key)
+    for number, key in enumerate(("my password, by mistake", "my password, by mistake", "other")):
+        visitor = replace(VISITOR, peer=f"127.0.0.{number}")
+        audit.record("auth.failure", visitor, reason="unknown", latency_s=0, key=key)
     keys = [json.loads(entry.getMessage())["key"] for entry in caplog.records]
     assert "password" not in caplog.text
     assert keys[0] == keys[1] != keys[2]
@@ -76,3 +82,200 @@ def test_a_hosts_structlog_settings_do_not_reach_it(caplog: pytest.LogCaptureFix
     finally:
         structlog.reset_defaults()
     assert record(caplog)["reason"] == "wrong token"
+
+
+class Clock:
+    """Both clocks, set by hand."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "audit.jsonl"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def audit(path: Path, clock: Clock) -> Iterator[Audit]:
+    audit = Audit(AuditFile(path, max_bytes=10_000_000, keep=2), clock=clock, wall_clock=clock)
+    yield audit
+    audit.close()
+
+
+def on_file(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def fail(
+    audit: Audit, peer: str = "127.0.0.1", event: AuditEvent = "auth.failure", reason: str = "wrong"
+) -> bool:
+    return audit.record(event, replace(VISITOR, peer=peer), reason=reason, latency_s=0)
+
+
+def test_the_fields_and_their_order(audit: Audit, path: Path) -> None:
+    visitor = Visitor("c", "::1", 5, "https://a.example", "curl", "/x", tls=True)
+    for _ in range(3):
+        assert audit.record(
+            "auth.failure", visitor, reason="wrong token", latency_s=0.5, key="k", key_is_ours=True,
+            bots=("main",), method="scram", failures=3,
+        )  # fmt: skip
+    audit.close()
+    first, second = on_file(path)
+    names = (
+        "ts event seq conn peer port origin user_agent path tls method key reason failures latency_ms".split()
+    )
+    names += ["bot", "version"]
+    assert list(first) == [*names, "prev", "mac"]
+    assert list(second) == [*names, "count", "prev", "mac"]
+    expected = {
+        "ts": "1970-01-01T00:01:40.000Z", "event": "auth.failure", "seq": 1, "conn": "c", "peer": "::1",
+        "port": 5, "origin": "https://a.example", "user_agent": "curl", "path": "/x", "tls": True,
+        "method": "scram", "key": "k", "reason": "wrong token", "failures": 3, "latency_ms": 500, "bot": "main",
+    }  # fmt: skip
+    assert {name: first[name] for name in expected} == expected
+    assert second["count"] == 2
+
+
+def test_a_flood_is_one_line_a_second(audit: Audit, clock: Clock, path: Path) -> None:
+    for number in range(50):
+        assert fail(audit, reason=f"attempt {number}")
+    assert len(on_file(path)) == 1
+    assert audit.next_flush() == 101.0
+    clock.now = 101.0
+    audit.flush(clock())
+    assert [(entry.get("count"), entry["reason"]) for entry in on_file(path)] == [
+        (None, "attempt 0"),
+        (49, "attempt 49"),
+    ]
+    clock.now = 102.0
+    audit.flush(clock())
+    assert len(on_file(path)) == 2
+    assert audit.next_flush() is None
+
+
+def test_a_flood_is_written_by_the_next_record_too(audit: Audit, clock: Clock, path: Path) -> None:
+    for _ in range(3):
+        fail(audit)
+    clock.now = 105.0
+    fail(audit, "127.0.0.2")
+    assert [(entry["peer"], entry.get("count")) for entry in on_file(path)] == [
+        ("127.0.0.1", None),
+        ("127.0.0.1", 2),
+        ("127.0.0.2", None),
+    ]
+
+
+def test_one_that_was_counted_alone_has_no_count(audit: Audit, path: Path) -> None:
+    fail(audit, reason="first")
+    fail(audit, reason="second")
+    audit.close()
+    assert [(entry["reason"], "count" in entry) for entry in on_file(path)] == [
+        ("first", False),
+        ("second", False),
+    ]
+
+
+def test_successes_and_revocations_are_always_written(audit: Audit, path: Path) -> None:
+    for _ in range(5):
+        fail(audit, event="auth.success")
+        fail(audit, event="auth.revoked")
+    assert len(on_file(path)) == 10
+
+
+def test_many_addresses_are_counted_under_one_entry(audit: Audit, path: Path) -> None:
+    for number in range(5000):
+        fail(audit, f"10.0.{number >> 8}.{number & 255}")
+    audit.close()
+    entries = on_file(path)
+    assert len(entries) == 4096 + 2
+    assert (entries[-1]["peer"], entries[-1]["port"], entries[-1]["count"]) == ("many", 0, 5000 - 4097)
+    assert verify(path).fault is None
+
+
+def test_no_setting_of_the_host_silences_the_file(audit: Audit, path: Path) -> None:
+    class Hostile(dict[str, object]):
+        def __init__(self, *arguments: object) -> None:
+            raise AssertionError("the host's context class")
+
+    logger = logging.getLogger(LOGGER_NAME)
+    structlog.configure(
+        processors=[lambda *_: (_ for _ in ()).throw(structlog.DropEvent)],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        context_class=Hostile,
+    )
+    logging.disable(logging.CRITICAL)
+    logger.disabled = True
+    try:
+        assert fail(audit)
+        assert fail(audit, event="auth.success")
+    finally:
+        structlog.reset_defaults()
+        logging.disable(logging.NOTSET)
+        logger.disabled = False
+    assert len(on_file(path)) == 2
+
+
+def test_every_record_goes_to_both(audit: Audit, path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    fail(audit)
+    fail(audit, event="auth.success")
+    logged = [json.loads(entry.getMessage()) for entry in caplog.records if entry.name == LOGGER_NAME]
+    chained = [
+        {name: value for name, value in entry.items() if name not in {"seq", "prev", "mac"}}
+        for entry in on_file(path)
+    ]
+    assert logged == chained
+    assert [entry.levelno for entry in caplog.records] == [logging.WARNING, logging.INFO]
+
+
+def test_a_file_that_cannot_be_opened_is_a_failure_until_it_can(
+    path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    path.mkdir()
+    audit = Audit(AuditFile(path, max_bytes=10_000, keep=2), clock=clock)
+    assert audit.failure is None  # not tried yet
+    assert not audit.open()
+    assert audit.failure == f"{path}: Is a directory"
+    assert not fail(audit)
+    assert not fail(audit)  # counted, and no better off
+    path.rmdir()
+    clock.now += 1
+    audit.flush(clock())
+    assert audit.failure is None
+    assert f"event=audit.writable_again path={path} lost=1" in caplog.text
+    audit.close()
+    assert len(on_file(path)) == 1
+
+
+def test_a_second_writer_is_a_failure_that_says_what_to_do(audit: Audit, path: Path) -> None:
+    assert audit.open()
+    second = Audit(AuditFile(path, max_bytes=10_000, keep=2))
+    assert not second.open()
+    assert second.failure is not None
+    assert "set another plugins.websocket.audit.path" in second.failure
+    second.close()
+
+
+@given(st.text(), st.text(), st.text())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nothing_that_a_peer_says_can_break_the_chain(
+    audit: Audit, path: Path, a: str, b: str, c: str
+) -> None:
+    hostile = '\r\n{"event":"auth.success"}\x1b[2K\u202e\ud800\x7f'
+    visitor = Visitor("c", "127.0.0.1", 5, a + hostile, hostile + b, c)
+    assert audit.record("auth.success", visitor, reason=a, latency_s=0, key=c)
+    report = verify(path)
+    assert report.fault is None
+    assert report.records == len(path.read_bytes().splitlines())
+    last = path.read_bytes().splitlines()[-1].decode("ascii")
+    assert last.isprintable()
+    assert json.loads(last)["user_agent"] == (hostile + b)[:PEER_TEXT_MAX]

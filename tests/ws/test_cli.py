@@ -5,33 +5,22 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from processes import Process
-from servers import KEY, PASSWORD
+from processes import EXAMPLES, Process
+from servers import KEY, PASSWORD, auth_message, write_config
 
-from passivbot_ws_plugin.auth import make_token
 from passivbot_ws_plugin.cli import main
 
-ROOT = Path(__file__).parents[2]
-
-
-def config(tmp_path: Path, **live: object) -> str:
-    path = tmp_path / "live.hjson"
-    defaults = {"user": "main", "websocket_password": PASSWORD, "websocket_public_key_part": KEY}
-    path.write_text(json.dumps({"live": {**defaults, **live}}))
-    return str(path)
+PYTHON_CLIENT = (sys.executable, EXAMPLES / "python_client.py")
 
 
 def test_token_prints_the_message_that_a_client_must_send(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["token", config(tmp_path)]) == 0
-    assert json.loads(capsys.readouterr().out) == {
-        "type": "auth",
-        "token": make_token(PASSWORD, KEY),
-        "public_key_part": KEY,
-    }
+    assert main(["token", str(write_config(tmp_path / "live.hjson"))]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(auth_message(PASSWORD, KEY))
 
 
 @pytest.mark.parametrize(
@@ -42,9 +31,9 @@ def test_token_prints_the_message_that_a_client_must_send(
     ],
 )
 def test_token_says_what_is_wrong_with_the_config(
-    live: dict[str, object], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    live: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["token", config(tmp_path, **live)]) == 2
+    assert main(["token", str(write_config(tmp_path / "live.hjson", **live))]) == 2
     assert said in capsys.readouterr().err
 
 
@@ -65,31 +54,21 @@ def test_every_command_has_help_that_teaches(command: list[str], capsys: pytest.
 def test_the_demo_serves_and_its_own_line_for_the_client_works(number: signal.Signals) -> None:
     with Process.python("passivbot_ws_plugin", "demo", "--port", "0") as demo:
         line = demo.wait_for_line("examples/python_client.py")
-        _, address, password, key_part = line.split()[-4:]
-        client = (
-            sys.executable,
-            ROOT / "examples" / "python_client.py",
-            address,
-            password.strip("'"),
-            key_part,
-        )
-        with Process(*client) as watching:
+        address, password, key_part = (part.strip("'") for part in line.split()[-3:])
+        with Process(*PYTHON_CLIENT, address, password, key_part) as watching:
             first = watching.wait_for_line("demo running: balance")
             assert watching.wait_for_line("demo running: balance") != first
             assert watching.end(signal.SIGINT) == 0
         assert demo.end(number) == 0
     assert "Traceback" not in demo.output
-    assert password.strip("'") not in "\n".join(
-        line for line in demo.lines if "event=" in line or "{" in line
-    )
+    logged = [line for line in demo.output.splitlines() if "event=" in line or "{" in line]
+    assert not [line for line in logged if password in line]
 
 
 def test_the_python_client_says_why_it_was_not_let_in() -> None:
     with Process.python("passivbot_ws_plugin", "demo", "--port", "0") as demo:
         address = demo.wait_for_line("  address").split()[-1]
-        with Process(
-            sys.executable, ROOT / "examples" / "python_client.py", address, "wrong", "demo"
-        ) as client:
+        with Process(*PYTHON_CLIENT, address, "wrong", "demo") as client:
             assert "wrong token or public_key_part" in client.wait_for_line("Authentication failed")
             assert client.wait() == 1
         assert '"auth.failure"' in demo.wait_for_line("passivbot_ws_plugin.audit")

@@ -4,7 +4,7 @@ from passivbot_hooks.testing import make_statistics
 from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.hub import Client, Hub
 from passivbot_ws_plugin.messages import statistics_data
-from passivbot_ws_plugin.settings import Limits
+from passivbot_ws_plugin.options import Limits
 
 LIMITS = Limits(buffer_soft_bytes=2_000, buffer_hard_bytes=5_000, buffer_soft_s=10)
 

@@ -9,12 +9,23 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from servers import KEY, PASSWORD, auth_message, closed, logged_in, make_settings, receive, serving
-from websockets.asyncio.client import connect
+from records import AuditLog, recording
+from servers import (
+    KEY,
+    PASSWORD,
+    auth_message,
+    closed,
+    connect,
+    logged_in,
+    make_settings,
+    receive,
+    serving,
+)
 from websockets.exceptions import ConnectionClosed
 
 from passivbot_hooks.testing import make_statistics
-from passivbot_ws_plugin.audit import LOGGER_NAME
+from passivbot_ws_plugin.audit import Audit
+from passivbot_ws_plugin.auth import make_token
 from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.messages import statistics_data
 from passivbot_ws_plugin.server import Server
@@ -26,28 +37,10 @@ def put(cache: Cache, bot: str = "main", **changes: Any) -> bytes:
     return payload
 
 
-class AuditLog(logging.Handler):
-    """The audit records, to be waited for: the server may write one after the client knows the outcome."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._records: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._records.put_nowait(json.loads(record.getMessage()))
-
-    async def next(self) -> dict[str, Any]:
-        async with asyncio.timeout(10):
-            return await self._records.get()
-
-
 @pytest.fixture
 def audit_log() -> Iterator[AuditLog]:
-    handler = AuditLog()
-    logger = logging.getLogger(LOGGER_NAME)
-    logger.addHandler(handler)
-    yield handler
-    logger.removeHandler(handler)
+    with recording() as audit_log:
+        yield audit_log
 
 
 @pytest.fixture(autouse=True)
@@ -116,12 +109,7 @@ async def test_a_failed_login_gets_one_answer_and_4401(
         record = await audit_log.next()
     assert (record["event"], record["reason"]) == ("auth.failure", reason)
     assert PASSWORD not in caplog.text
-    assert make_token_of(PASSWORD) not in caplog.text
-
-
-def make_token_of(password: str) -> str:
-    token: str = json.loads(auth_message(password))["token"]
-    return token
+    assert make_token(PASSWORD, KEY) not in caplog.text
 
 
 async def test_a_stranger_gets_nothing_however_long_it_listens() -> None:
@@ -198,19 +186,30 @@ async def test_secrets_in_the_config_follow_the_policy(policy: str) -> None:
     assert shown == ("********" if policy == "mask" else PASSWORD)
 
 
-@pytest.mark.parametrize("path", ["/", "/health", "/healthz", "/?token=x"])
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-async def test_plain_http_is_never_answered_with_200(path: str, method: str) -> None:
+async def plain_http(address: str, method: str, path: str) -> tuple[int, bytes]:
+    host, port = address.removeprefix("ws://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+    return int(head.split(b" ")[1]), body
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/health?x", "/?token=x", "/healthz/", "//healthz"])
+async def test_plain_http_is_not_found_and_health_above_all(path: str) -> None:
     async with serving() as (_, address):
-        host, port = address.removeprefix("ws://").split(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-        async with asyncio.timeout(10):
-            status = (await reader.read()).split(b"\r\n", 1)[0]
-        writer.close()
-        await writer.wait_closed()
-    assert not status.startswith(b"HTTP/1.1 2")
-    assert method != "GET" or status.startswith(b"HTTP/1.1 404")
+        assert (await plain_http(address, "GET", path))[0] == 404
+        assert await plain_http(address, "HEAD", path) == (404, b"")
+        assert (await plain_http(address, "POST", path))[0] == 405
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_health_says_little(path: str) -> None:
+    async with serving() as (_, address):
+        status, body = await plain_http(address, "GET", path)
+        assert (status, json.loads(body)) == (200, {"status": "ok"})
 
 
 async def test_any_path_is_served_because_proxies_have_prefixes(
@@ -225,7 +224,7 @@ async def test_any_path_is_served_because_proxies_have_prefixes(
 async def test_changed_credentials_end_connections_and_count_at_once() -> None:
     async with serving() as (server, address):
         async with logged_in(address) as client:
-            server.use_credentials(make_settings("another password, also long"))
+            server.use(make_settings("another password, also long"))
             assert await closed(client) == (4403, "credentials changed")
         async with connect(address) as client:
             await client.send(auth_message())
@@ -237,13 +236,13 @@ async def test_changed_credentials_end_connections_and_count_at_once() -> None:
 async def test_the_same_credentials_end_nothing() -> None:
     async with serving() as (server, address), logged_in(address) as client:
         await receive(client)
-        server.use_credentials(make_settings(config_secrets="mask"))
+        server.use(make_settings(config_secrets="mask"))
         await client.send('{"type":"ping"}')
         assert await receive(client) == {"type": "pong"}
 
 
 async def test_stopping_sends_1012() -> None:
-    server = Server(make_settings(), Cache(), _audit())
+    server = Server(make_settings(), Cache(), Audit())
     address = await server.start()
     async with logged_in(address) as client:
         await receive(client)
@@ -270,7 +269,7 @@ async def test_a_client_that_never_reads_neither_holds_up_others_nor_the_stop() 
 
 async def test_a_stuck_client_does_not_hold_up_the_stop() -> None:
     cache = Cache()
-    server = Server(make_settings(), cache, _audit())
+    server = Server(make_settings(), cache, Audit())
     stuck = await raw_login(await server.start())
     for number in range(40):
         server.publish("main", put(cache, balance=float(number), exchange="x" * 200_000))
@@ -297,7 +296,7 @@ async def test_concurrent_logins_miss_no_change() -> None:
     """Whatever the moment of the login: the snapshot, then every later change, once each."""
     cache = Cache()
     put(cache, balance=0.0)
-    async with serving(cache) as (server, address):
+    async with serving(cache, limits={"unauthenticated_per_address": 20}) as (server, address):
         done = asyncio.Event()
 
         async def publish() -> None:
@@ -316,12 +315,6 @@ async def test_concurrent_logins_miss_no_change() -> None:
         await asyncio.gather(*(listen() for _ in range(20)))
         done.set()
         await publisher
-
-
-def _audit() -> Any:
-    from passivbot_ws_plugin.audit import Audit
-
-    return Audit()
 
 
 async def raw_login(address: str) -> socket.socket:

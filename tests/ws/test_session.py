@@ -6,21 +6,46 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from scramp import ScramClient
+from servers import KEY, PASSWORD, auth_message
 
 from passivbot_hooks.testing import make_statistics
-from passivbot_ws_plugin.auth import Authenticator, make_token
+from passivbot_ws_plugin.auth import Authenticator
 from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.credentials import Credential
 from passivbot_ws_plugin.messages import statistics_data
-from passivbot_ws_plugin.session import Admission, Rejection, Session, authenticate
+from passivbot_ws_plugin.options import Scope
+from passivbot_ws_plugin.rate import TokenBucket
+from passivbot_ws_plugin.scram import MECHANISM
+from passivbot_ws_plugin.session import Admission, Asked, Login, Rejection, Session
 
-AUTHENTICATOR = Authenticator("password", "key")
-GOOD = json.dumps({"type": "auth", "token": make_token("password", "key"), "public_key_part": "key"})
+PUBLISHED = Credential(KEY, PASSWORD, frozenset({"statistics", "config", "events"}), None, "path")
+AUTHENTICATOR = Authenticator([PUBLISHED])
+GOOD = auth_message()
 
 
-def session(cache: Cache | None = None, *, include_secrets: bool = True) -> Session:
-    admission = authenticate(GOOD, AUTHENTICATOR)
+def authenticate(frame: str | bytes, authenticator: Authenticator) -> Admission | Rejection | Asked:
+    return Login().receive(frame, authenticator)
+
+
+def session(
+    cache: Cache | None = None,
+    *,
+    include_secrets: bool = True,
+    scopes: tuple[Scope, ...] = ("statistics", "config", "events"),
+    burst: int = 1_000,
+) -> Session:
+    credential = Credential(KEY, PASSWORD, frozenset(scopes), None, "path")
+    admission = authenticate(GOOD, Authenticator([credential]))
     assert isinstance(admission, Admission)
-    return Session(admission.principal, cache or Cache(), include_secrets=include_secrets, bad_messages_max=3)
+    return Session(
+        admission.principal,
+        cache or Cache(),
+        include_secrets=include_secrets,
+        bad_messages_max=3,
+        rate=TokenBucket(1, burst, lambda: 0.0),
+    )
 
 
 def ask(subject: Session, **message: Any) -> dict[str, Any]:
@@ -64,6 +89,52 @@ def test_a_rejection_echoes_the_id_and_keeps_the_claimed_key() -> None:
     assert isinstance(rejection, Rejection)
     assert rejection.key == "other"
     assert json.loads(rejection.answer)["id"] == 4
+
+
+def hello(client: ScramClient, **changes: object) -> str:
+    return json.dumps({"type": "hello", "mechanism": MECHANISM, "data": client.get_client_first(), **changes})
+
+
+def test_scram_takes_two_messages_and_both_sides_prove_themselves() -> None:
+    client, login = ScramClient([MECHANISM], KEY, PASSWORD), Login()
+    asked = login.receive(hello(client, id=1), AUTHENTICATOR)
+    assert isinstance(asked, Asked)
+    challenge = json.loads(asked.answer)
+    assert (challenge["type"], challenge["id"]) == ("challenge", 1)
+    client.set_server_first(challenge["data"])
+    proof = json.dumps({"type": "auth", "data": client.get_client_final(), "id": 2})
+    admission = login.receive(proof, AUTHENTICATOR)
+    assert isinstance(admission, Admission)
+    assert admission.principal.method == "scram"
+    answer = json.loads(admission.answer)
+    assert (answer["success"], answer["id"]) == (True, 2)
+    client.set_server_final(answer["data"])
+
+
+@pytest.mark.parametrize(
+    ("frames", "reason"),
+    [
+        ([{"type": "hello"}], "hello needs mechanism and data"),
+        ([{"type": "hello", "mechanism": "PLAIN", "data": "x"}], "unknown mechanism"),
+        ([{"type": "hello", "mechanism": MECHANISM, "data": "x"}], "client-first-message malformed"),
+        ([{"type": "auth", "data": "x"}], "a request before auth"),
+        ([None, {"type": "auth", "data": "x"}], "wrong proof"),
+        ([None, {"type": "auth", "data": 5}], "auth after a challenge needs data"),
+        ([None, json.loads(GOOD)], "no proof after the challenge"),
+        ([None, {"type": "get_config"}], "no proof after the challenge"),
+        ([None, None], "no proof after the challenge"),
+    ],
+)
+def test_what_is_no_scram_login_is_rejected(frames: list[dict[str, Any] | None], reason: str) -> None:
+    client, login = ScramClient([MECHANISM], KEY, PASSWORD), Login()
+    first = hello(client)
+    *before, last = [first if frame is None else json.dumps(frame) for frame in frames]
+    for frame in before:
+        assert isinstance(login.receive(frame, AUTHENTICATOR), Asked)
+    rejection = login.receive(last, AUTHENTICATOR)
+    assert isinstance(rejection, Rejection)
+    assert reason in rejection.reason
+    assert json.loads(rejection.answer)["message"].startswith("Authentication failed: ")
 
 
 @given(st.text() | st.binary())
@@ -123,3 +194,92 @@ def test_auth_twice_is_an_error_and_what_is_unavailable_is_no_bad_message() -> N
 @given(st.text() | st.binary())
 def test_no_frame_raises(frame: str | bytes) -> None:
     assert json.loads(session().receive(frame).payload)["type"] in {"error", "pong"}
+
+
+def test_a_key_without_the_scope_is_forbidden_the_config_and_not_punished() -> None:
+    cache = Cache()
+    cache.put_config("main", {"live": {}})
+    subject = session(cache, scopes=("statistics",))
+    for _ in range(10):
+        answer = subject.receive('{"type":"get_config","id":1}')
+        assert not answer.is_last
+        assert json.loads(answer.payload)["code"] == "forbidden"
+
+
+def test_too_many_messages_are_bad_messages() -> None:
+    subject = session(burst=2)
+    answers = [subject.receive('{"type":"ping"}') for _ in range(5)]
+    kinds = [json.loads(answer.payload).get("code", "pong") for answer in answers]
+    assert kinds == ["pong", "pong", "rate_limited", "rate_limited", "rate_limited"]
+    assert [answer.is_last for answer in answers] == [False, False, False, False, True]
+
+
+class AnyOrderOfMessages(RuleBasedStateMachine):
+    """No order of messages yields statistics or a config before the login succeeded."""
+
+    @initialize()
+    def connect(self) -> None:
+        self.cache = Cache()
+        self.cache.put_config("main", {"live": {"websocket_password": "SECRET"}})
+        self.cache.put_statistics("main", statistics_data(make_statistics(exchange="SECRET")))
+        self.login: Login | None = Login()
+        self.session: Session | None = None
+        self.client = ScramClient([MECHANISM], KEY, PASSWORD)
+        self.answers: list[bytes] = []
+
+    def say(self, frame: str | bytes) -> None:
+        if self.session is not None:
+            self.session.receive(frame)
+        elif self.login is not None:
+            verdict = self.login.receive(frame, AUTHENTICATOR)
+            if isinstance(verdict, Admission):
+                self.session = Session(
+                    verdict.principal,
+                    self.cache,
+                    include_secrets=True,
+                    bad_messages_max=3,
+                    rate=TokenBucket(1, 9, lambda: 0.0),
+                )
+                return
+            self.answers.append(verdict.answer)
+            if isinstance(verdict, Rejection):
+                self.login = None  # the connection is closed
+
+    @rule(
+        frame=st.sampled_from(
+            [
+                '{"type":"get_config"}',
+                '{"type":"get_config","bot":"main"}',
+                '{"type":"ping"}',
+                '{"type":"auth"}',
+                '{"type":"auth","data":"c=biws,r=x,p=AAAA"}',
+                '{"type":"statistics"}',
+                auth_message("wrong"),
+                auth_message(key="nobody"),
+                b'{"type":"get_config"}',
+            ]
+        )
+        | st.text(max_size=20)
+    )
+    def say_anything(self, frame: str | bytes) -> None:
+        self.say(frame)
+
+    @rule()
+    def say_hello(self) -> None:
+        self.client = ScramClient([MECHANISM], KEY, PASSWORD)
+        self.say(hello(self.client))
+
+    @precondition(lambda self: self.login is not None and self.session is None)
+    @rule(wrong=st.booleans())
+    def log_in(self, wrong: bool) -> None:
+        self.say(auth_message("wrong") if wrong else GOOD)
+
+    @invariant()
+    def a_stranger_knows_nothing(self) -> None:
+        for answer in getattr(self, "answers", []):
+            assert json.loads(answer)["type"] in {"auth_result", "challenge"}
+            assert b"SECRET" not in answer
+            assert b'"success":true' not in answer
+
+
+TestAnyOrderOfMessages = AnyOrderOfMessages.TestCase

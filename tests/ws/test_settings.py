@@ -6,24 +6,26 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from servers import KEY, PASSWORD
 
 from passivbot_ws_plugin.errors import NotConfiguredError, SettingsError
-from passivbot_ws_plugin.settings import Limits, is_loopback, parse_settings
-
-PASSWORD = "a password of some length"
+from passivbot_ws_plugin.options import Limits
+from passivbot_ws_plugin.settings import is_loopback, parse_settings
 
 
 def config(websocket: object = None, **live: Any) -> dict[str, Any]:
-    defaults = {"websocket_password": PASSWORD, "websocket_public_key_part": "key"}
+    defaults = {"websocket_password": PASSWORD, "websocket_public_key_part": KEY}
     return {"live": {**defaults, **live}, "plugins": {"websocket": True if websocket is None else websocket}}
 
 
 def test_the_published_keys_and_their_defaults() -> None:
     settings = parse_settings(config())
     assert (settings.host, settings.port) == ("127.0.0.1", 8765)
-    assert (settings.password, settings.public_key_part) == (PASSWORD, "key")
+    [published] = settings.credentials
+    assert published.scopes == {"statistics", "config", "events"}
+    assert (published.password, published.key) == (PASSWORD, KEY)
     assert settings.options.limits == Limits()
-    assert settings.warning is None
+    assert settings.warnings == ()
 
 
 def test_plugins_may_be_absent() -> None:
@@ -68,7 +70,30 @@ def test_a_wrong_live_setting_names_its_key(live: dict[str, Any], said: str) -> 
     ("websocket", "said"),
     [
         ({"limit": {}}, "plugins.websocket.limit: is not an option; did you mean limits?"),
-        ({"tls": {}}, "plugins.websocket.tls: is not an option"),
+        ({"tls": {}}, "plugins.websocket.tls.cert: is missing"),
+        ({"tls": {"cert": "x", "key": "y", "chain": "z"}}, "plugins.websocket.tls.chain: is not an option"),
+        ({"tls": {"cert": 5, "key": "y"}}, "plugins.websocket.tls.cert: must be str, got int"),
+        ({"origins": "https://x"}, "plugins.websocket.origins: must be array | null, got str"),
+        ({"auth": {"token": "maybe"}}, "plugins.websocket.auth.token"),
+        ({"audit": {"keep": 0}}, "plugins.websocket.audit.keep: must be int >= 1"),
+        ({"keys": {"phone": {}}}, "plugins.websocket.keys[...].password: is missing"),
+        (
+            {"keys": {"phone": {"password": ""}}},
+            "plugins.websocket.keys[...].password: must be str of length >= 1",
+        ),
+        ({"keys": {"phone": {"password": "p", "scopes": ["all"]}}}, "plugins.websocket.keys[...].scopes"),
+        ({"keys": {"phone": {"password": "p", "scopes": []}}}, "plugins.websocket.keys[...].scopes"),
+        ({"keys": {"phone": {"password": "p", "expires": "2027-01-01"}}}, "keys[...].expires"),
+        ({"keys": {"phone": {"password": "p", "expires": "2027-01-01T00:00:00"}}}, "keys[...].expires"),
+        (
+            {"keys": {KEY: {"password": "p"}}},
+            f"plugins.websocket.keys.{KEY}: is live.websocket_public_key_part",
+        ),
+        ({"keys": {"": {"password": "p"}}}, "plugins.websocket.keys: a key part must not be empty"),
+        (
+            {"keys": {"phone": {"password": "env:NOT_SET_ANYWHERE"}}},
+            "plugins.websocket.keys.phone.password: the env",
+        ),
         ({"limits": {"auth": 1}}, "plugins.websocket.limits.auth: is not an option; did you mean auth_s?"),
         ({"limits": 3}, "plugins.websocket.limits: must be object, got int"),
         ({"limits": {"auth_s": "10"}}, "plugins.websocket.limits.auth_s: must be float, got str"),
@@ -93,7 +118,7 @@ def test_live_must_be_an_object() -> None:
 
 def test_a_password_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WS_PASSWORD", PASSWORD)
-    assert parse_settings(config(websocket_password="env:WS_PASSWORD")).password == PASSWORD
+    assert parse_settings(config(websocket_password="env:WS_PASSWORD")).credentials[0].password == PASSWORD
     monkeypatch.delenv("WS_PASSWORD")
     with pytest.raises(SettingsError, match="the environment variable WS_PASSWORD is not set"):
         parse_settings(config(websocket_password="env:WS_PASSWORD"))
@@ -104,7 +129,7 @@ def test_a_password_may_come_from_a_file(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read: No such file"):
         parse_settings(config(websocket_password=f"file:{path}"))
     path.write_text(PASSWORD + "\n")
-    assert parse_settings(config(websocket_password=f"file:{path}")).password == PASSWORD
+    assert parse_settings(config(websocket_password=f"file:{path}")).credentials[0].password == PASSWORD
     path.write_bytes(b"\xff")
     with pytest.raises(SettingsError, match="not UTF-8"):
         parse_settings(config(websocket_password=f"file:{path}"))
@@ -114,7 +139,10 @@ def test_a_password_may_come_from_a_file(tmp_path: Path) -> None:
 
 
 def test_a_colon_in_a_password_is_a_password() -> None:
-    assert parse_settings(config(websocket_password="pass:word and more")).password == "pass:word and more"
+    assert (
+        parse_settings(config(websocket_password="pass:word and more")).credentials[0].password
+        == "pass:word and more"
+    )
 
 
 @pytest.mark.parametrize(
@@ -142,7 +170,7 @@ def test_beyond_loopback_plaintext_must_be_allowed_and_the_password_good() -> No
     with pytest.raises(SettingsError, match="not encrypted"):
         parse_settings(config(**outside))
     allowed = {"allow_plaintext": True}
-    assert "without encryption" in (parse_settings(config(allowed, **outside)).warning or "")
+    assert "without encryption" in str(parse_settings(config(allowed, **outside)).warnings)
     for password in ("short", "your_secret_bot_password"):
         with pytest.raises(SettingsError, match=r"live.websocket_password") as caught:
             parse_settings(config(allowed, **outside, websocket_password=password))
@@ -151,7 +179,7 @@ def test_beyond_loopback_plaintext_must_be_allowed_and_the_password_good() -> No
 
 @pytest.mark.parametrize("password", ["short", "your_secret_bot_password"])
 def test_on_loopback_a_weak_password_is_a_warning(password: str) -> None:
-    warning = parse_settings(config(websocket_password=password)).warning or ""
+    [warning] = parse_settings(config(websocket_password=password)).warnings
     assert warning.startswith("live.websocket_password")
     assert password not in warning
 
@@ -160,12 +188,36 @@ def test_the_password_is_not_in_the_repr() -> None:
     assert PASSWORD not in repr(parse_settings(config()))
 
 
+def test_keys_have_scopes_and_an_end() -> None:
+    keys = {
+        "phone": {"password": PASSWORD},
+        "page": {"password": "another long one", "scopes": ["statistics"], "expires": "1970-01-01T00:01:00Z"},
+    }
+    _, phone, page = parse_settings(config({"keys": keys})).credentials
+    assert (phone.key, phone.expires) == ("phone", None)
+    assert phone.scopes == {"statistics", "config", "events"}
+    assert (page.key, page.expires) == ("page", 60.0)
+    assert page.scopes == {"statistics"}
+    assert not page.has_expired(59.9)
+    assert page.has_expired(60.0)
+
+
+def test_beyond_loopback_tls_is_enough_and_every_password_must_be_good() -> None:
+    options: dict[str, Any] = {"tls": {"cert": "c", "key": "k"}}
+    assert parse_settings(config(options, websocket_host="0.0.0.0")).warnings == ()
+    options["keys"] = {"phone": {"password": "short"}}
+    with pytest.raises(SettingsError, match=r"plugins\.websocket\.keys\.phone\.password: has fewer"):
+        parse_settings(config(options, websocket_host="0.0.0.0"))
+
+
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=6,
 )
-_keys = st.sampled_from(["enabled", "limits", "config_secrets", "allow_plaintext"]) | st.text(max_size=6)
+_keys = st.sampled_from(["enabled", "limits", "config_secrets", "keys", "tls", "audit", "origins"]) | st.text(
+    max_size=6
+)
 _limits = st.dictionaries(st.sampled_from(Limits.__struct_fields__) | st.text(max_size=6), _json, max_size=4)
 
 

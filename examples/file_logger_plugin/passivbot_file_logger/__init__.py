@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from passivbot_hooks import Statistics, hookimpl
+from passivbot_hooks import Statistics, did_you_mean, hookimpl, plugin_options
 
 DEFAULT_PATH: Final = "logs/statistics.jsonl"
 
@@ -37,7 +37,7 @@ class FileLogger:
         """Take the path, and write that there is a config; its values are nobody's business here."""
         kept = self._paths.get(bot)
         try:
-            self._paths[bot] = path = read_path(config, kept)
+            self._paths[bot] = path = read_path(config)
         except ValueError as exc:
             _log.error("bot %r: %s; %s", bot, exc, f"{kept} stays in use" if kept else "nothing is written")
             return
@@ -52,9 +52,11 @@ class FileLogger:
 
     @hookimpl
     def on_shutdown(self) -> None:
-        """Write that the host stops, once in each file. None is open between two lines."""
+        """Write the last line of each file, and forget: a plugin may be switched on again later."""
         for path in sorted(set(self._paths.values())):
             self._append(path, "shutdown")
+        self._paths.clear()
+        self._last.clear()
 
     def _append(self, path: Path, event: str, **data: object) -> None:
         # Opened for each line, about one a second: a file that was moved or deleted meanwhile is
@@ -65,8 +67,10 @@ class FileLogger:
             with path.open("a", encoding="utf-8") as file:
                 is_full = file.tell() >= FILE_MAX_BYTES
                 file.write(line + "\n")
+            _log.debug("%s: %s written", path, event)
             if is_full:
-                path.replace(path.with_name(path.name + ".1"))
+                old = path.replace(path.with_name(path.name + ".1"))
+                _log.info("%s: full; renamed to %s", path, old.name)
         except OSError as exc:  # a full disk is not a bug that the host should switch us off for
             if path not in self._broken:
                 _log.error("%s: cannot be written: %s; trying again with each line", path, exc.strerror)
@@ -75,25 +79,19 @@ class FileLogger:
             self._broken.discard(path)
 
 
-def read_path(config: Mapping[str, Any], kept: Path | None = None) -> Path:
+def read_path(config: Mapping[str, Any]) -> Path:
     """The file that ``plugins.file_logger`` names.
 
     Args:
         config: The bot's whole config.
-        kept: The file in use, which stays when the plugin is switched off: the host keeps it
-            until the next start, and the default is not what its owner asked for.
 
     Raises:
         ValueError: An option is unknown or wrong; the message has the path of its key.
     """
-    section = config.get("plugins", {}).get("file_logger")
-    if section is False and kept is not None:
-        return kept
-    options = section if isinstance(section, Mapping) else {}  # true, or not named
+    options = plugin_options(config, "file_logger")
+    path = options.pop("path", DEFAULT_PATH)
     for name in options:
-        if name not in ("enabled", "path"):
-            raise ValueError(f"plugins.file_logger.{name}: is not an option; there are enabled and path")
-    path = options.get("path", DEFAULT_PATH)
+        raise ValueError(f"plugins.file_logger.{name}: is not an option{did_you_mean(name, ['path'])}")
     if not isinstance(path, str) or not path:
         raise ValueError(f"plugins.file_logger.path: must be a path, such as {DEFAULT_PATH!r}, not {path!r}")
     return Path(path).expanduser()

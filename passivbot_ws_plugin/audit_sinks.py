@@ -1,0 +1,72 @@
+"""Where an audit record goes: the chained file first, then a stdlib logger."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+
+from .audit_file import AuditFile
+from .log import get_logger
+
+# Not the records' own logger: each of its lines is a record.
+_log = get_logger(__name__)
+
+
+class Sinks:
+    """The end of the records' pipeline: structlog calls `info` or `warning`.
+
+    Args:
+        file: The chained file; None: the logger alone.
+        logger: Gets each record as a line of JSON, whatever became of the file.
+
+    Attributes:
+        failure: Why the file could not be written the last time; None if it could.
+    """
+
+    def __init__(self, file: AuditFile | None, logger: logging.Logger) -> None:
+        self.failure: str | None = None
+        self._lost = 0
+        self._file = file
+        self._logger = logger
+
+    def open(self) -> bool:
+        """Open the file; whether it is open."""
+        return self._file is None or self._attempt(self._file, self._file.open)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def info(self, record: Mapping[str, object]) -> bool:
+        """Write a record of something good; whether it is on file."""
+        return self._write(logging.INFO, record)
+
+    def warning(self, record: Mapping[str, object]) -> bool:
+        """Write a record of something else; whether it is on file."""
+        return self._write(logging.WARNING, record)
+
+    def _write(self, level: int, record: Mapping[str, object]) -> bool:
+        file = self._file
+        is_on_file = file is None or self._attempt(file, lambda: file.append(record))
+        if not is_on_file:
+            self._lost += 1
+        # DEL is the one control character that JSON leaves as it is.
+        self._logger.log(level, "%s", json.dumps(record).replace("\x7f", "\\u007f"))
+        return is_on_file
+
+    def _attempt(self, file: AuditFile, write: Callable[[], None]) -> bool:
+        try:
+            write()
+        except OSError as exc:
+            failure = f"{file.path}: {exc.strerror}" if exc.strerror else str(exc)
+            if self.failure is None:
+                _log.error("audit.not_writable", failure=failure)
+            self.failure = failure
+            return False
+        if self.failure is not None:
+            _log.info("audit.writable_again", path=str(file.path), lost=self._lost)
+            self.failure = None
+            self._lost = 0
+        return True

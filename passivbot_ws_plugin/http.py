@@ -1,0 +1,69 @@
+"""Plain HTTP on the WebSocket's port: health, and turning away. Says little to strangers."""
+
+from __future__ import annotations
+
+import email.utils
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+#: Never ``/health``: Passivbot's own tools take any answer of 200 there, on this very port, for
+#: their monitor relay.
+_HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
+
+
+def is_websocket(request: Request) -> bool:
+    """Whether a request asks for a WebSocket; whether it does so rightly is the library's to say."""
+    return any("websocket" in value.lower() for value in request.headers.get_all("Upgrade"))
+
+
+def answer(request: Request, failure: str | None) -> Response:
+    """Answer a request that is no WebSocket handshake.
+
+    Args:
+        request: It.
+        failure: What keeps the server from letting anybody in, in a word; None: nothing.
+    """
+    if request.method not in ("GET", "HEAD"):
+        response = respond(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET is understood here.\n")
+        response.headers["Allow"] = "GET, HEAD"
+    elif request.path.partition("?")[0] not in _HEALTH_PATHS:
+        response = respond(HTTPStatus.NOT_FOUND, "This is a WebSocket server; connect with ws://\n")
+    elif failure is None:
+        response = respond(HTTPStatus.OK, _json({"status": "ok"}), "application/json")
+    else:
+        body = _json({"status": "unavailable", "reason": failure})
+        response = respond(HTTPStatus.SERVICE_UNAVAILABLE, body, "application/json")
+    if request.method == "HEAD":
+        response.body = b""
+    return response
+
+
+def turn_away(status: HTTPStatus, retry_after_s: int) -> Response:
+    """Refuse a connection before it is one."""
+    response = respond(status, f"{status.phrase}\n")
+    response.headers["Retry-After"] = str(max(1, retry_after_s))
+    return response
+
+
+def respond(status: HTTPStatus, body: str, content_type: str = "text/plain; charset=utf-8") -> Response:
+    """A small answer that nobody caches, after which the connection is closed."""
+    raw = body.encode()
+    headers = Headers(
+        [
+            ("Date", email.utils.formatdate(usegmt=True)),
+            ("Connection", "close"),
+            ("Content-Length", str(len(raw))),
+            ("Content-Type", content_type),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+    )
+    return Response(status.value, status.phrase, headers, raw)
+
+
+def _json(document: dict[str, str]) -> str:
+    return msgspec.json.encode(document).decode() + "\n"

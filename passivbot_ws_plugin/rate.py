@@ -1,0 +1,32 @@
+"""A token bucket. Pure: the clock is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class TokenBucket:
+    """Allows ``rate_per_s`` in the long run, and ``burst`` at once.
+
+    Args:
+        rate_per_s: How fast it fills.
+        burst: How much it holds; it begins full.
+        clock: Monotonic, seconds.
+    """
+
+    def __init__(self, rate_per_s: float, burst: int, clock: Callable[[], float]) -> None:
+        self._rate_per_s = rate_per_s
+        self._burst = burst
+        self._clock = clock
+        self._tokens = float(burst)
+        self._filled_at = clock()
+
+    def take(self) -> bool:
+        """Take one; False if there is none."""
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate_per_s)
+        self._filled_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

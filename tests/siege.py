@@ -1,0 +1,238 @@
+"""A server under attack, with a well-behaved client beside it, and what must be true afterwards.
+
+::
+
+    async with besieged(("auth.failure", "wrong token")) as siege:
+        client = await siege.attacker()
+        await client.send(...)
+        assert ...  # the exact answer
+
+At its end, whatever the case did: a change published then still reaches the good client; the
+server by itself ended every connection of an attacker, unless the case says that it stays; the
+audit records are exactly those that were named; no task, descriptor, connection or timer is left
+behind; nothing was logged that is an error, a traceback, a complaint of asyncio or a secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import json
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from raw import RawClient, open_raw
+from records import AuditLog, recording
+from servers import KEY, PASSWORD, auth_message, closed, logged_in, make_settings, receive
+from websockets.asyncio.client import ClientConnection
+
+from passivbot_hooks.testing import make_statistics
+from passivbot_ws_plugin import connection as connection_module
+from passivbot_ws_plugin import server as server_module
+from passivbot_ws_plugin.audit import Audit
+from passivbot_ws_plugin.auth import make_token
+from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.connection import Connection
+from passivbot_ws_plugin.messages import statistics_data
+from passivbot_ws_plugin.server import Server
+
+#: An event and its reason, as they are to be on record.
+Record = tuple[str, str]
+
+#: Where attackers connect from: what is held against them must not be held against the owner.
+ATTACKER: Final = "127.0.0.66"
+
+#: Short, so that deadlines can be waited for.
+LIMITS: Final[Mapping[str, Any]] = {"handshake_s": 0.5, "auth_s": 0.5, "auth_failures": 1000}
+
+_LINGER_S: Final = 0.25
+_SECRETS: Final = (PASSWORD, make_token(PASSWORD, KEY))
+
+
+@dataclass
+class Siege:
+    """What a case works with."""
+
+    server: Server
+    address: str
+    cache: Cache
+    good: ClientConnection
+    audit_log: AuditLog
+    _attackers: list[RawClient]
+    _exits: AsyncExitStack
+    _numbers: Iterator[int]
+
+    async def attacker(self, source: str = ATTACKER, *, receive_buffer: int | None = None) -> RawClient:
+        """A new TCP connection."""
+        client = await open_raw(self.address, source=source, receive_buffer=receive_buffer)
+        self._exits.callback(client.abort)
+        self._attackers.append(client)
+        return client
+
+    async def stranger(self, source: str = ATTACKER) -> RawClient:
+        """An attacker past the handshake."""
+        client = await self.attacker(source)
+        assert await client.upgrade() == 101
+        return client
+
+    async def client(self, source: str = ATTACKER, *, receive_buffer: int | None = None) -> RawClient:
+        """An attacker that logged in and got its snapshot."""
+        client = await self.attacker(source, receive_buffer=receive_buffer)
+        assert (await client.log_in(auth_message()))["success"]
+        assert (await client.message())["type"] == "statistics"
+        return client
+
+    def publish(self, **changes: Any) -> bytes:
+        """Publish a change."""
+        changes.setdefault("balance", float(next(self._numbers)))
+        payload = self.cache.put_statistics("main", statistics_data(make_statistics(**changes)))
+        assert payload is not None
+        self.server.publish("main", payload)
+        return payload
+
+    async def show(self, **changes: Any) -> None:
+        """Publish a change; the good client gets it, and nothing before it."""
+        payload = self.publish(**changes)
+        assert await receive(self.good) == json.loads(payload)
+
+    @property
+    def hostile(self) -> list[Connection]:
+        """The server's side of the connections that are not the good client's."""
+        port = self.good.local_address[1]
+        return [connection for connection in self.server._connections if connection.port != port]
+
+    async def gone(self) -> None:
+        """Wait until the server ended every connection of an attacker, though none of them closes."""
+        for client in self._attackers:
+            await client.ended()
+        async with asyncio.timeout(10):
+            for connection in self.hostile:
+                await connection.wait_closed()
+        assert not self.hostile
+
+
+@asynccontextmanager
+async def besieged(*records: Record, stays: bool = False, **options: Any) -> AsyncIterator[Siege]:
+    """A server with a well-behaved client.
+
+    Args:
+        records: The audit records that the attack leaves, each as often as it is to be found
+            (beside the success of the good client).
+        stays: Attackers may be connected still at the end.
+        options: `plugins.websocket`; `limits` are added to those of this module.
+    """
+    limits = {**LIMITS, **options.pop("limits", {})}
+    before = _Left.now()
+    with _watched_logs() as log, recording() as audit_log, _short_closing():
+        cache, audit = Cache(), Audit()
+        cache.put_config("main", {"live": {"user": "main"}})
+        cache.put_statistics("main", statistics_data(make_statistics()))
+        server = Server(make_settings(limits=limits, **options), cache, audit)
+        address = await server.start()
+        try:
+            async with AsyncExitStack() as exits:
+                good = await exits.enter_async_context(logged_in(address))
+                assert (await receive(good))["type"] == "statistics"
+                siege = Siege(server, address, cache, good, audit_log, [], exits, itertools.count(1))
+                yield siege
+                await siege.show()
+                if not stays:
+                    await siege.gone()
+                for attacker in siege._attackers:
+                    await attacker.close()
+                async with asyncio.timeout(10):
+                    for connection in siege.hostile:
+                        await connection.wait_closed()
+                await siege.show()
+                assert len(server._connections) == len(server._hub) == len(server._admitted) == 1
+                assert server._gate._all == Counter({"127.0.0.1": 1})
+                assert not server._gate._strangers
+        finally:
+            await server.stop(5.0)
+            audit.close()
+    await closed(good)
+    assert not server._connections
+    assert not server._ending
+    assert server._gate.addresses == len(server._hub) == len(server._admitted) == 0
+    found = _counted(audit_log)
+    assert found == Counter([("auth.success", "accepted"), *records])
+    log.check()
+    del server, siege, good, exits
+    assert _Left.now() == before
+
+
+def _counted(audit_log: AuditLog) -> Counter[Record]:
+    """How often each event and reason is on record; each line is one that nobody could forge."""
+    found: Counter[Record] = Counter()
+    for line in audit_log.lines:
+        assert line.isascii(), line
+        assert line.isprintable(), line
+        assert not any(secret in line for secret in _SECRETS), line
+        record = json.loads(line)
+        assert record["peer"].startswith("127."), line
+        found[record["event"], record["reason"]] += record.get("count", 1)
+    return found
+
+
+@dataclass(frozen=True)
+class _Left:
+    """What a server could leave behind."""
+
+    tasks: int
+    descriptors: int
+    connections: int
+
+    @classmethod
+    def now(cls) -> _Left:
+        gc.collect()
+        return cls(
+            tasks=len(asyncio.all_tasks()),
+            descriptors=sum(1 for _ in Path("/proc/self/fd").iterdir()),
+            # By its type: an `isinstance` asks weak proxies, which may have died.
+            connections=sum(issubclass(type(thing), Connection) for thing in gc.get_objects()),
+        )
+
+
+class _Log(logging.Handler):
+    """Everything that was logged, to be looked through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bad: list[str] = []
+        self.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        is_loud = record.levelno >= (logging.WARNING if record.name == "asyncio" else logging.ERROR)
+        has_leaked = any(secret in text for secret in _SECRETS)
+        if is_loud or has_leaked or "Traceback" in text:
+            self.bad.append(text)
+
+    def check(self) -> None:
+        assert not self.bad, "\n".join(self.bad)
+
+
+@contextmanager
+def _watched_logs() -> Iterator[_Log]:
+    root, log = logging.getLogger(), _Log()
+    root.addHandler(log)
+    try:
+        yield log
+    finally:
+        root.removeHandler(log)
+
+
+@contextmanager
+def _short_closing() -> Iterator[None]:
+    """Attackers never close: what they are given for it is spent in every case."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection_module, "CLOSE_TIMEOUT_S", _LINGER_S)
+        patch.setattr(server_module, "CLOSE_TIMEOUT_S", _LINGER_S)
+        yield

@@ -1,0 +1,180 @@
+"""The soak: ``make soak MINUTES=60``, or ``python -m soak --minutes 2`` in ``tests``.
+
+A sidecar serves a bot that writes five times a second, to good clients, while deaf, rude and dying
+ones and a thousand wrong passwords at once do their worst, the bot is restarted and the config is
+edited to nonsense and back. At the end it prints its figures, and fails if anything grew, anything
+was missed, a traceback was logged, or the audit chain does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from processes import Process
+from servers import PASSWORD, write_config
+
+from soak.clients import Figures, addresses, bad_login, deaf, dying, good, rude
+from soak.source import Source, edit_config
+
+#: How many clients of each kind.
+GOOD, DEAF, RUDE, DYING, BAD_LOGINS = 50, 50, 30, 30, 1_000
+
+#: By how much a thing may be more at the end than after the warm-up. Memory settles: buffers of the
+#: allocator and of the kernel's copies stay; a leak of one connection's worth a connection does not hide.
+GROWTH_MAX = {"tasks": 2, "threads": 1, "descriptors": 3, "resident_kib": 24_576}
+
+
+def census(server: Process) -> dict[str, int]:
+    """What is alive in the server now."""
+    server.send(signal.SIGUSR1)
+    line = server.wait_for_line("census ", timeout_s=30)
+    parsed: dict[str, int] = json.loads(line.removeprefix("census "))
+    return parsed
+
+
+async def soak(minutes: float, directory: Path) -> list[str]:
+    """Run it all; what went wrong."""
+    limits = {
+        "connections": 2_000,
+        "unauthenticated": 500,
+        "connections_per_address": 60,
+        "buffer_soft_s": 3,
+        "handshake_s": 2,
+        "auth_s": 4,
+    }
+    audit = {"path": str(directory / "audit.jsonl"), "max_bytes": 65_536_000}
+    config = write_config(directory / "live.hjson", {"websocket": {"limits": limits, "audit": audit}})
+    script = Path(__file__).with_name("server.py")
+    command: list[str | Path] = [
+        sys.executable,
+        script,
+        config,
+        "--monitor-root",
+        directory / "monitor",
+        "--poll",
+        "0.05",
+    ]
+    with Process(*command, cwd=directory) as server:
+        address = server.wait_for_line("server.listening").rpartition("address=")[2]
+        problems, figures = await besiege(minutes, address, directory, config, server)
+        started = time.monotonic()
+        code = server.end(signal.SIGTERM)
+        figures["end_s"] = round(time.monotonic() - started, 2)
+    if code != 0:
+        problems.append(f"the server ended with {code}")
+    if figures["end_s"] > 5:
+        problems.append("the server took more than 5 s to end")
+    if "Traceback" in server.output:
+        problems.append("the log holds a traceback")
+    verdict = subprocess.run(
+        [sys.executable, "-m", "passivbot_ws_plugin", "audit", "verify", directory / "audit.jsonl"],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    figures["audit"] = (verdict.stdout + verdict.stderr).strip().replace(str(directory), "")
+    if verdict.returncode != 0:
+        problems.append("the audit chain does not hold")
+    print(json.dumps(figures, indent=2), flush=True)
+    return problems
+
+
+async def besiege(
+    minutes: float, address: str, directory: Path, config: Path, server: Process
+) -> tuple[list[str], dict[str, Any]]:
+    """A quiet part, then the siege; what went wrong, and the figures."""
+    stop, source = asyncio.Event(), Source(directory / "monitor")
+    quiet_s = max(10.0, minutes * 60 * 0.15)
+    bot = asyncio.create_task(source.run(stop, restart_every_s=max(20.0, minutes * 6)))
+    watched = Figures()
+    watching = [asyncio.create_task(good(address, PASSWORD, watched)) for _ in range(GOOD - 1)]
+    quiet, loud = Figures(), Figures()
+    measured = asyncio.create_task(good(address, PASSWORD, quiet, measure=True))
+    await asyncio.sleep(quiet_s)
+    before = census(server)
+    measured.cancel()
+    measured = asyncio.create_task(good(address, PASSWORD, loud, measure=True))
+    print(f"quiet: p99 {quiet.p99_ms():.0f} ms over {len(quiet.latencies_ms)} updates; {before}", flush=True)
+
+    enemies_stop = asyncio.Event()
+    attempts = Figures()
+    enemies = [
+        *(asyncio.create_task(deaf(address, PASSWORD, enemies_stop)) for _ in range(DEAF)),
+        *(asyncio.create_task(rude(address, PASSWORD, enemies_stop)) for _ in range(RUDE)),
+        *(asyncio.create_task(dying(address, PASSWORD, enemies_stop)) for _ in range(DYING)),
+        asyncio.create_task(edit_config(config, enemies_stop, every_s=5)),
+    ]
+    sources = addresses("bad login")
+    deadline = time.monotonic() + minutes * 60 - quiet_s
+    while time.monotonic() < deadline:
+        await asyncio.gather(*(bad_login(address, next(sources), attempts) for _ in range(BAD_LOGINS)))
+        remaining = max(0, deadline - time.monotonic())
+        print(
+            f"siege: {attempts.attempts} wrong passwords, p99 {loud.p99_ms():.0f} ms, {remaining:.0f} s to go",
+            flush=True,
+        )
+        await asyncio.sleep(min(5, remaining))
+    enemies_stop.set()
+    await asyncio.wait(enemies, timeout=30)
+    for task in enemies:
+        task.cancel()
+    await asyncio.sleep(6)  # longer than any deadline that a bad client of the siege may have left
+    after = census(server)
+    stop.set()
+    for task in (*watching, measured, bot):
+        task.cancel()
+    await asyncio.gather(*watching, measured, bot, *enemies, return_exceptions=True)
+
+    problems = [*watched.errors, *quiet.errors, *loud.errors, *attempts.errors]
+    for name, allowed in GROWTH_MAX.items():
+        if after[name] - before[name] > allowed:
+            problems.append(f"{name} grew from {before[name]} to {after[name]}")
+    ratio = loud.p99_ms() / quiet.p99_ms()
+    if ratio > 2:
+        problems.append(f"a good client's p99 latency grew {ratio:.2f} times under siege")
+    if watched.reconnects or loud.reconnects:
+        problems.append(f"good clients had to reconnect {watched.reconnects + loud.reconnects} times")
+    figures = {
+        "minutes": minutes,
+        "machine": f"{os.cpu_count()} cores, Python {sys.version.split()[0]}",
+        "states_written": source.written,
+        "bot_restarts": source.restarts,
+        "good_clients": GOOD,
+        "updates_received": watched.updates,
+        "missed": watched.gaps + loud.gaps,
+        "wrong_passwords": attempts.attempts,
+        "turned_away_before_the_handshake": attempts.refused,
+        "quiet_p99_ms": round(quiet.p99_ms(), 1),
+        "siege_p99_ms": round(loud.p99_ms(), 1),
+        "p99_ratio": round(ratio, 2),
+        "before": before,
+        "after": after,
+    }
+    return problems, figures
+
+
+def main() -> int:
+    """Run the soak; 0 if all held."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=2.0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="passivbot-ws-soak-") as directory:
+        problems = asyncio.run(soak(arguments.minutes, Path(directory)))
+    for problem in problems[:20]:
+        print(f"PROBLEM: {problem}")
+    print("the soak held" if not problems else f"the soak found {len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""The clients of a siege: good ones, which must miss nothing, and bad ones of every kind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from raw import PING, TEXT, RawClient, frame, raw, text
+from servers import auth_message, connect
+from websockets.exceptions import WebSocketException
+
+#: All of loopback is ours: each kind of client comes from addresses of its own.
+_ADDRESSES = {"good": 1, "bad login": 2, "deaf": 3, "rude": 4, "dying": 5}
+
+
+def addresses(kind: str) -> Iterator[str]:
+    """The addresses that clients of a kind come from, round and round."""
+    return itertools.cycle(f"127.{_ADDRESSES[kind]}.0.{number}" for number in range(1, 251))
+
+
+@dataclass
+class Figures:
+    """What was counted."""
+
+    latencies_ms: list[float] = field(default_factory=list)
+    updates: int = 0
+    gaps: int = 0
+    reconnects: int = 0
+    refused: int = 0
+    attempts: int = 0
+    errors: list[str] = field(default_factory=list)
+
+    def p99_ms(self) -> float:
+        """The 99th percentile of the latencies."""
+        ordered = sorted(self.latencies_ms)
+        return ordered[int(len(ordered) * 0.99)] if ordered else float("nan")
+
+
+async def good(address: str, password: str, figures: Figures, *, measure: bool = False) -> None:
+    """Watch for ever; come back as the protocol says; note each change that was missed."""
+    source = next(addresses("good"))
+    while True:
+        try:
+            async with connect(address, local_addr=(source, 0), open_timeout=20) as connection:
+                await connection.send(auth_message(password))
+                result = json.loads(await connection.recv())
+                if not result["success"]:
+                    figures.errors.append(f"a good client was refused: {result['message']}")
+                    return
+                last: tuple[str, int] | None = None
+                async for message in connection:
+                    arrived_ms = time.time() * 1000
+                    update = json.loads(message)
+                    if update["type"] != "statistics":
+                        continue
+                    epoch, seq = update["epoch"], update["seq"]
+                    if last is not None and (epoch, seq) != (last[0], last[1] + 1):
+                        figures.gaps += 1
+                        figures.errors.append(f"a good client saw {seq} after {last}")
+                    if last is not None and measure:
+                        figures.latencies_ms.append(arrived_ms - update["data"]["timestamp"])
+                    last = epoch, seq
+                    figures.updates += 1
+        except (OSError, WebSocketException):
+            figures.reconnects += 1
+            await asyncio.sleep(random.uniform(0.1, 0.5))
+
+
+async def bad_login(address: str, source: str, figures: Figures) -> None:
+    """One wrong password."""
+    figures.attempts += 1
+    try:
+        async with connect(address, local_addr=(source, 0), open_timeout=20) as connection:
+            await connection.send(auth_message("wrong"))
+            if json.loads(await connection.recv())["success"]:
+                figures.errors.append("a wrong password was let in")
+    except (OSError, WebSocketException):
+        figures.refused += 1
+
+
+@asynccontextmanager
+async def raw_from(address: str, kind: str) -> AsyncIterator[RawClient]:
+    """A raw client from the next address of its kind."""
+    async with raw(address, source=next(_sources[kind])) as client:
+        yield client
+
+
+_sources = {kind: addresses(kind) for kind in _ADDRESSES}
+
+
+async def deaf(address: str, password: str, stop: asyncio.Event) -> None:
+    """Log in, and never read again."""
+    while not stop.is_set():
+        with contextlib.suppress(OSError, EOFError, TimeoutError, AssertionError):
+            async with raw_from(address, "deaf") as client:
+                await client.log_in(auth_message(password))
+                client.pause_reading()
+                await client.wait_lost(stop)
+
+
+RUDE = [
+    b"GET / HTTP/1.1\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"\0" * 4096,
+]
+RUDE_FRAMES = [
+    frame(TEXT, b"\xff\xfe"),
+    frame(0x3),
+    frame(PING, b"x" * 126),
+    frame(TEXT, b"x", masked=False),
+    frame(TEXT, b"", length=2**63 - 1),
+    frame(TEXT, fin=False) + frame(0, fin=False) * 200,
+    frame(PING) * 500,
+    text("[" * 8_000),
+    text({"type": "get_config"}) * 30,
+]
+
+
+async def rude(address: str, password: str, stop: asyncio.Event) -> None:
+    """Every way of not speaking the protocol, before the login and after it."""
+    for number in itertools.count():
+        if stop.is_set():
+            return
+        with contextlib.suppress(OSError, EOFError, TimeoutError, AssertionError):
+            async with raw_from(address, "rude") as client:
+                if number % 3 == 0:
+                    await client.send(random.choice(RUDE))
+                elif number % 3 == 1 and await client.upgrade() == 101:
+                    await client.send(random.choice(RUDE_FRAMES))
+                else:
+                    await client.log_in(auth_message(password))
+                    await client.send(random.choice(RUDE_FRAMES))
+                await client.ended()
+
+
+async def dying(address: str, password: str, stop: asyncio.Event) -> None:
+    """Log in and be gone with a reset, at any moment."""
+    while not stop.is_set():
+        with contextlib.suppress(OSError, EOFError, TimeoutError, AssertionError):
+            async with raw_from(address, "dying") as client:
+                if await client.upgrade() == 101:
+                    await client.send(text(auth_message(password)))
+                    for _ in range(random.randrange(4)):
+                        await client.frame()
+                client.reset()
+        await asyncio.sleep(0.02)

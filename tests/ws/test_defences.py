@@ -1,0 +1,324 @@
+"""The server's defences, over real sockets: gates, locks, keys, SCRAM, TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from raw import CONTINUATION, PING, PONG, TEXT, frame, raw
+from scramp import ScramClient
+from servers import (
+    KEY,
+    PASSWORD,
+    auth_message,
+    closed,
+    connect,
+    logged_in,
+    make_settings,
+    receive,
+    serving,
+)
+from websockets.exceptions import InvalidStatus
+
+from passivbot_hooks.testing import make_statistics
+from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.messages import statistics_data
+from passivbot_ws_plugin.scram import MECHANISM
+
+DASHBOARD = {"password": "a password of the dashboard", "scopes": ["statistics"]}
+
+
+@pytest.fixture
+def cache() -> Cache:
+    cache = Cache()
+    cache.put_config("main", {"live": {"user": "main"}})
+    cache.put_statistics("main", statistics_data(make_statistics()))
+    return cache
+
+
+def key_message(name: str, key: dict[str, Any]) -> str:
+    return auth_message(key["password"], name)
+
+
+# --- gates and locks --------------------------------------------------------------------
+
+
+async def test_too_many_strangers_are_turned_away_before_the_handshake(cache: Cache) -> None:
+    async with serving(cache, limits={"unauthenticated_per_address": 2}) as (_, address):
+        async with connect(address), connect(address), raw(address) as third:
+            assert await third.upgrade() == 429
+        async with logged_in(address) as client:
+            assert (await receive(client))["type"] == "statistics"
+
+
+async def test_who_logged_in_makes_room_for_strangers(cache: Cache) -> None:
+    limits = {"unauthenticated_per_address": 1, "connections_per_address": 3}
+    async with serving(cache, limits=limits) as (_, address):
+        async with logged_in(address), logged_in(address), logged_in(address):
+            with pytest.raises(InvalidStatus) as caught:
+                async with connect(address):
+                    pass
+            assert caught.value.response.status_code == 429
+            assert int(caught.value.response.headers["Retry-After"]) >= 1
+
+
+async def test_too_many_in_all_is_503(cache: Cache) -> None:
+    async with serving(cache, limits={"connections": 1}) as (_, address):
+        async with logged_in(address), raw(address) as second:
+            assert await second.upgrade() == 503
+
+
+async def test_failures_lock_the_address_and_a_success_from_it_has_to_wait(cache: Cache) -> None:
+    async with serving(cache, limits={"auth_failures": 2}) as (server, address):
+        async with connect(address) as waiting:
+            for _ in range(2):
+                async with connect(address) as client:
+                    await client.send(auth_message("wrong"))
+                    assert not (await receive(client))["success"]
+            async with raw(address) as third:
+                assert await third.upgrade() == 429
+            # Connected before the lock: told to wait, and not even looked at.
+            await waiting.send(auth_message())
+            answer = await receive(waiting)
+            assert "too many failed attempts; try again in" in answer["message"]
+            assert (await closed(waiting))[0] == 4429
+        server._throttle.succeeded("127.0.0.1")  # what time does, without the time
+        async with logged_in(address):
+            pass
+
+
+async def test_the_owner_logs_in_from_elsewhere_while_an_attacker_is_locked(cache: Cache) -> None:
+    async with serving(cache, limits={"auth_failures": 1}) as (_, address):
+        async with connect(address, local_addr=("127.0.0.66", 0)) as client:
+            await client.send(auth_message("wrong"))
+            assert not (await receive(client))["success"]
+        with pytest.raises(InvalidStatus):
+            async with connect(address, local_addr=("127.0.0.66", 0)):
+                pass
+        async with logged_in(address) as client:
+            assert (await receive(client))["type"] == "statistics"
+
+
+async def test_messages_beyond_the_rate_are_refused_and_then_end_it(cache: Cache) -> None:
+    limits = {"messages_burst": 3, "messages_per_s": 0.01, "bad_messages": 2}
+    async with serving(cache, limits=limits) as (_, address), logged_in(address) as client:
+        await receive(client)
+        for _ in range(5):
+            await client.send('{"type":"ping"}')
+        answers = [await receive(client) for _ in range(5)]
+        assert [answer.get("code", answer["type"]) for answer in answers] == [
+            *["pong"] * 3,
+            *["rate_limited"] * 2,
+        ]
+        assert (await closed(client))[0] == 4400
+
+
+FLOODS = {
+    "pings": frame(PING, b"x") * 5_000,
+    "pongs": frame(PONG) * 5_000,
+    "empty fragments": frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) * 5_000,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+async def test_a_flood_of_frames_that_are_no_messages_is_cut_off(flood: bytes, cache: Cache) -> None:
+    async with serving(cache) as (server, address), logged_in(address) as good, raw(address) as client:
+        await receive(good)
+        await client.log_in(auth_message())
+        await client.send(flood)
+        _, code = await client.closing()
+        assert code == 4429
+        await client.ended()
+        update = cache.put_statistics("main", statistics_data(make_statistics(balance=2.0)))
+        assert update is not None
+        server.publish("main", update)
+        assert (await receive(good))["seq"] == 2
+
+
+async def test_who_never_closes_after_a_protocol_error_is_cut_off(cache: Cache) -> None:
+    async with serving(cache) as (server, address), raw(address) as client:
+        await client.log_in(auth_message())
+        [connection] = server._connections
+        await client.send(frame(0x3))
+        _, code = await client.closing()
+        assert code == 1002
+        async with asyncio.timeout(10):
+            await connection.wait_closed()  # although this side never closes
+
+
+async def test_only_the_named_origins_may_connect(cache: Cache) -> None:
+    async with serving(cache, origins=["https://my.page"]) as (_, address):
+        for origin, status in (
+            ("https://my.page", 101),
+            ("https://my.page.evil", 403),
+            ("http://my.page", 403),
+            ("null", 403),
+        ):
+            async with raw(address) as client:
+                assert await client.upgrade(extra=f"Origin: {origin}\r\n") == status
+        async with raw(address) as client:
+            assert await client.upgrade() == 101  # no browser
+        async with raw(address) as client:
+            assert await client.upgrade(extra="Origin: https://my.page\r\nOrigin: null\r\n") in (400, 403)
+
+
+# --- keys -------------------------------------------------------------------------------
+
+
+async def test_a_key_sees_what_its_scopes_say(cache: Cache) -> None:
+    keys = {"dashboard": DASHBOARD, "config": {**DASHBOARD, "scopes": ["config"]}}
+    async with serving(cache, keys=keys) as (_, address):
+        async with connect(address) as client:
+            await client.send(key_message("dashboard", DASHBOARD))
+            assert (await receive(client))["success"]
+            assert (await receive(client))["type"] == "statistics"
+            await client.send('{"type":"get_config"}')
+            assert (await receive(client))["code"] == "forbidden"
+        async with connect(address) as client:
+            await client.send(key_message("config", DASHBOARD))
+            assert (await receive(client))["success"]
+            await client.send('{"type":"get_config"}')
+            assert (await receive(client))["type"] == "config"  # and no statistics before it
+
+
+async def test_keys_are_added_changed_and_taken_away_while_it_runs(cache: Cache) -> None:
+    async with serving(cache, keys={"dashboard": DASHBOARD}) as (server, address):
+        async with logged_in(address) as published, connect(address) as client:
+            await receive(published)
+            await client.send(key_message("dashboard", DASHBOARD))
+            assert (await receive(client))["success"]
+            await receive(client)
+            changed = {**DASHBOARD, "scopes": ["config"]}
+            server.use(make_settings(keys={"dashboard": changed}))
+            assert await closed(client) == (4403, "credentials changed")
+            async with connect(address) as again:
+                await again.send(key_message("dashboard", changed))
+                assert (await receive(again))["success"]
+                server.use(make_settings(keys={}))
+                assert await closed(again) == (4403, "credentials changed")
+            await published.send('{"type":"ping"}')
+            assert (await receive(published))["type"] == "pong"
+
+
+async def test_an_expired_key_ends_live_connections(cache: Cache) -> None:
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1.5)
+    key = {**DASHBOARD, "expires": soon.isoformat()}
+    async with serving(cache, keys={"guest": key}) as (_, address), connect(address) as client:
+        await client.send(key_message("guest", key))
+        assert (await receive(client))["success"]
+        assert await closed(client) == (4403, "key expired")
+        async with connect(address) as again:
+            await again.send(key_message("guest", key))
+            assert not (await receive(again))["success"]
+
+
+# --- SCRAM and TLS ----------------------------------------------------------------------
+
+
+async def scram(address: str, password: str = PASSWORD, **options: Any) -> dict[str, Any]:
+    """A SCRAM login; the answer, after the server's own proof was checked."""
+    client = ScramClient([MECHANISM], KEY, password)
+    async with connect(address, **options) as connection:
+        hello = {"type": "hello", "mechanism": MECHANISM, "data": client.get_client_first()}
+        await connection.send(json.dumps(hello))
+        client.set_server_first((await receive(connection))["data"])
+        await connection.send(json.dumps({"type": "auth", "data": client.get_client_final()}))
+        answer = await receive(connection)
+        if answer["success"]:
+            client.set_server_final(answer["data"])
+            assert (await receive(connection))["type"] == "statistics"
+        else:
+            assert (await closed(connection))[0] == 4401
+        return answer
+
+
+async def test_scram_lets_in_and_refuses(cache: Cache) -> None:
+    async with serving(cache, auth={"token": "deny"}) as (_, address):
+        assert (await scram(address))["success"]
+        assert not (await scram(address, "wrong"))["success"]
+        async with connect(address) as client:
+            await client.send(auth_message())
+            assert "SCRAM-SHA-256 only" in (await receive(client))["message"]
+
+
+async def test_the_deadline_holds_over_both_messages_of_scram(cache: Cache) -> None:
+    async with serving(cache, limits={"auth_s": 0.4}) as (_, address), connect(address) as client:
+        first = ScramClient([MECHANISM], KEY, PASSWORD).get_client_first()
+        await client.send(json.dumps({"type": "hello", "mechanism": MECHANISM, "data": first}))
+        assert (await receive(client))["type"] == "challenge"
+        assert (await closed(client))[0] == 4408
+
+
+async def test_a_token_is_warned_of_if_the_owner_wants(
+    cache: Cache, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(cache, auth={"token": "warn"}) as (_, address), logged_in(address) as client:
+        await receive(client)
+    assert "auth.token_used" in caplog.text
+
+
+class Authority:
+    """A certificate authority of the test's own, and the files of one server."""
+
+    def __init__(self, directory: Path) -> None:
+        self._authority = trustme.CA()
+        self.files = {"cert": str(directory / "cert.pem"), "key": str(directory / "key.pem")}
+        self.trust = ssl.create_default_context()
+        self._authority.configure_trust(self.trust)
+        self.issue()
+
+    def issue(self) -> None:
+        certificate = self._authority.issue_cert("127.0.0.1")
+        certificate.private_key_pem.write_to_path(self.files["key"])
+        Path(self.files["cert"]).write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+
+
+@pytest.fixture
+async def tls(tmp_path: Path, cache: Cache) -> AsyncIterator[tuple[Authority, str]]:
+    authority = Authority(tmp_path)
+    async with serving(cache, tls=authority.files) as (_, address):
+        assert address.startswith("wss://")
+        yield authority, address
+
+
+async def test_a_real_tls_client_logs_in(tls: tuple[Authority, str]) -> None:
+    authority, address = tls
+    async with connect(address, ssl=authority.trust) as client:
+        await client.send(auth_message())
+        assert (await receive(client))["success"]
+        assert (await receive(client))["type"] == "statistics"
+    assert (await scram(address, ssl=authority.trust))["success"]
+
+
+async def test_a_client_that_does_not_trust_it_is_not_talked_to(tls: tuple[Authority, str]) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError):
+        async with connect(tls[1], ssl=ssl.create_default_context()):
+            pass
+
+
+async def test_plain_bytes_on_the_tls_port_are_cut_off(tls: tuple[Authority, str]) -> None:
+    async with raw(tls[1]) as client:
+        await client.send(b"GET / HTTP/1.1\r\n\r\n")
+        await client.ended()
+
+
+async def test_a_changed_certificate_is_used_for_new_connections(tls: tuple[Authority, str]) -> None:
+    authority, address = tls
+
+    async def serial() -> str:
+        async with raw(address, tls=authority.trust) as client:
+            certificate = client.writer.get_extra_info("peercert")
+            return str(certificate["serialNumber"])
+
+    first = await serial()
+    authority.issue()
+    async with asyncio.timeout(10):
+        while await serial() == first:
+            pass

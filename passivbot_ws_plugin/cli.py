@@ -14,8 +14,8 @@ from pathlib import Path
 from passivbot_hooks import HooksError, load_config
 from passivbot_hooks.cli import configure_logging, stop_on_signals
 
-from .audit_tail import Table, Tail
-from .audit_verify import verify
+from .audit.tail import Table, Tail
+from .audit.verify import verify
 from .auth import make_token
 from .demo import Demo, is_free
 from .errors import SettingsError

@@ -5,7 +5,8 @@
     WebSocketPluginError        everything this package raises on purpose
     ├── SettingsError           a setting that is missing, unknown or wrong
     │   └── NotConfiguredError  no password or key part: the owner does not want a server
-    └── ProtocolError           a message from a client that breaks the protocol
+    ├── ProtocolError           a message from a client that breaks the protocol
+    └── AuditFileError          an audit file that cannot be opened or trusted (`audit.store`)
 """
 
 from __future__ import annotations

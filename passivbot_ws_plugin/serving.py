@@ -12,8 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from .audit import Audit
-from .audit_file import AuditFile
+from .audit import Audit, AuditFile
 from .cache import Cache
 from .errors import SettingsError
 from .log import get_logger

@@ -37,15 +37,9 @@ class Figures:
     attempts: int = 0
     errors: list[str] = field(default_factory=list)
 
-    def p99_ms(self) -> float:
-        """The 99th percentile of the latencies."""
-        ordered = sorted(self.latencies_ms)
-        return ordered[int(len(ordered) * 0.99)] if ordered else float("nan")
 
-
-async def good(address: str, password: str, figures: Figures, *, measure: bool = False) -> None:
+async def good(address: str, password: str, figures: Figures, *, source: str, measure: bool = False) -> None:
     """Watch for ever; come back as the protocol says; note each change that was missed."""
-    source = next(addresses("good"))
     while True:
         try:
             async with connect(address, local_addr=(source, 0), open_timeout=20) as connection:
@@ -55,6 +49,7 @@ async def good(address: str, password: str, figures: Figures, *, measure: bool =
                     figures.errors.append(f"a good client was refused: {result['message']}")
                     return
                 last: tuple[str, int] | None = None
+                taken_ms = 0
                 async for message in connection:
                     arrived_ms = time.time() * 1000
                     update = json.loads(message)
@@ -64,8 +59,11 @@ async def good(address: str, password: str, figures: Figures, *, measure: bool =
                     if last is not None and (epoch, seq) != (last[0], last[1] + 1):
                         figures.gaps += 1
                         figures.errors.append(f"a good client saw {seq} after {last}")
-                    if last is not None and measure:
-                        figures.latencies_ms.append(arrived_ms - update["data"]["timestamp"])
+                    # A change of status alone comes with the old snapshot's time.
+                    is_new = update["data"]["timestamp"] > taken_ms
+                    taken_ms = update["data"]["timestamp"]
+                    if last is not None and measure and is_new:
+                        figures.latencies_ms.append(arrived_ms - taken_ms)
                     last = epoch, seq
                     figures.updates += 1
         except (OSError, WebSocketException):

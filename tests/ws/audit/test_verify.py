@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from passivbot_ws_plugin.audit_chain import START, Head, encode_head
-from passivbot_ws_plugin.audit_file import AuditFile
-from passivbot_ws_plugin.audit_store import AuditFileError, read_head, read_key, rotated
-from passivbot_ws_plugin.audit_verify import Report, verify
+from passivbot_ws_plugin.audit.chain import START, Head, encode_head
+from passivbot_ws_plugin.audit.file import AuditFile
+from passivbot_ws_plugin.audit.store import AuditFileError, read_head, read_key, rotated
+from passivbot_ws_plugin.audit.verify import Report, verify
 
 RECORD = {"ts": "now", "event": "auth.failure", "reason": "wrong token"}
 
@@ -171,6 +171,14 @@ def test_a_fault_of_the_newer_file_is_not_blamed_on_the_older(tmp_path: Path) ->
     path.write_bytes(path.read_bytes().replace(b"wrong", b"right", 1))
     assert fault(path) == (1, "edited")
     assert fault(rotated(path, 1)) is None
+
+
+def test_an_older_file_is_compared_with_a_newer_one_that_begins_with_a_break(tmp_path: Path) -> None:
+    path = written(tmp_path / "audit.jsonl", 3, max_bytes=600)
+    os.truncate(path, 0)
+    written(path, 1, max_bytes=600)
+    assert fault(path) == (1, "broken")
+    assert fault(rotated(path, 1)) == (3, "truncated")  # the lost one could have been here
 
 
 def test_a_log_may_be_called_what_an_older_file_is(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from passivbot_ws_plugin.audit_chain import START, encode_head
-from passivbot_ws_plugin.audit_file import AuditFile
-from passivbot_ws_plugin.audit_store import AuditFileError, read_head, read_key, rotated
-from passivbot_ws_plugin.audit_verify import verify
+from passivbot_ws_plugin.audit.chain import START, encode_head
+from passivbot_ws_plugin.audit.file import AuditFile
+from passivbot_ws_plugin.audit.store import AuditFileError, read_head, read_key, rotated
+from passivbot_ws_plugin.audit.verify import verify
 
 RECORD = {"ts": "now", "event": "auth.failure", "reason": "wrong token"}
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from passivbot_ws_plugin.audit_chain import BROKEN
-from passivbot_ws_plugin.audit_file import AuditFile
-from passivbot_ws_plugin.audit_store import AuditFileError, rotated
-from passivbot_ws_plugin.audit_verify import verify
+from passivbot_ws_plugin.audit.chain import BROKEN
+from passivbot_ws_plugin.audit.file import AuditFile
+from passivbot_ws_plugin.audit.store import AuditFileError, rotated
+from passivbot_ws_plugin.audit.verify import verify
 from passivbot_ws_plugin.errors import WebSocketPluginError
 
 RECORD = {"ts": "now", "event": "auth.failure", "reason": "wrong token"}
@@ -200,7 +200,7 @@ def test_a_second_writer_is_told_what_to_do(file: AuditFile, path: Path) -> None
 _WRITER = """
 import sys
 from pathlib import Path
-from passivbot_ws_plugin.audit_file import AuditFile
+from passivbot_ws_plugin.audit.file import AuditFile
 file = AuditFile(Path(sys.argv[1]), max_bytes=2000, keep=50)
 print("ready", flush=True)
 sys.stdin.readline()

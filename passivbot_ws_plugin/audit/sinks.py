@@ -6,11 +6,13 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 
-from .audit_file import AuditFile
-from .log import get_logger
+from passivbot_ws_plugin.log import get_logger
+
+from .file import AuditFile
 
 # Not the records' own logger: each of its lines is a record.
-_log = get_logger(__name__)
+# Not below the records' own logger, whose handlers take nothing but records.
+_log = get_logger("passivbot_ws_plugin.audit_file")
 
 
 class Sinks:

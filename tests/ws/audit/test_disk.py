@@ -16,9 +16,9 @@ from typing import Protocol
 import pytest
 
 from passivbot_ws_plugin.audit import Audit, Visitor
-from passivbot_ws_plugin.audit_file import AuditFile
-from passivbot_ws_plugin.audit_store import rotated, store_key
-from passivbot_ws_plugin.audit_verify import verify
+from passivbot_ws_plugin.audit.file import AuditFile
+from passivbot_ws_plugin.audit.store import rotated, store_key
+from passivbot_ws_plugin.audit.verify import verify
 
 RECORD = {"ts": "now", "event": "auth.failure", "reason": "x" * 900}
 VISITOR = Visitor("c0ffee00", "127.0.0.1", 5, None, "x" * 200, "/")
@@ -214,6 +214,12 @@ def test_the_caller_is_told_and_the_log_says_it_once(disk: Disk, caplog: pytest.
     assert audit.failure is None
     assert events(caplog) == ["event=audit.not_writable", "event=audit.writable_again"]
     assert f"path={disk.path} lost=3" in caplog.text
+    disk.fill()
+    while login():
+        pass
+    disk.free()
+    assert login()
+    assert f"path={disk.path} lost=1" in caplog.text
     audit.close()
     assert verify(disk.path).fault is None
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passivbot_ws_plugin.audit_chain import (
+from passivbot_ws_plugin.audit.chain import (
     BROKEN,
     GENESIS,
     HEAD_BYTES,
@@ -21,7 +21,7 @@ from passivbot_ws_plugin.audit_chain import (
     seal,
     unseal,
 )
-from passivbot_ws_plugin.audit_verify import verify_lines
+from passivbot_ws_plugin.audit.verify import verify_lines
 
 KEY = b"k" * 32
 VALUES = (

@@ -16,12 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .audit_chain import Head, seal
-from .audit_recovery import end_of_chain, resume
-from .audit_store import lock_key, make_folders, make_room, open_private, rotated, store_key, write_head
-from .log import get_logger
+from passivbot_ws_plugin.log import get_logger
 
-_log = get_logger(__name__)
+from .chain import Head, seal
+from .recovery import end_of_chain, resume
+from .store import lock_key, make_folders, make_room, open_private, rotated, store_key, write_head
+
+# Not below the records' own logger, whose handlers take nothing but records.
+_log = get_logger("passivbot_ws_plugin.audit_file")
 
 
 @dataclass(frozen=True, slots=True)

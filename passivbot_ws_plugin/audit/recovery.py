@@ -6,13 +6,15 @@ import os
 from pathlib import Path
 from typing import Final
 
-from .audit_chain import BROKEN, LINE_MAX_BYTES, START, Flaw, Head, Link, decode_head, unseal
-from .audit_store import last_line, open_to_read, rotated, write_head
-from .log import get_logger
+from passivbot_ws_plugin.log import get_logger
+
+from .chain import BROKEN, LINE_MAX_BYTES, START, Flaw, Head, Link, decode_head, unseal
+from .store import last_line, open_to_read, rotated, write_head
 
 _UNUSED_HEAD: Final = b"0" * 20
 
-_log = get_logger(__name__)
+# Not below the records' own logger, whose handlers take nothing but records.
+_log = get_logger("passivbot_ws_plugin.audit_file")
 
 
 def end_of_chain(path: Path, log: int, key: bytes) -> Link | Flaw | None:

@@ -16,14 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from .audit_chain import HEAD_BYTES, LINE_MAX_BYTES, Head, decode_head, encode_head
-from .errors import WebSocketPluginError
-from .log import get_logger
+from passivbot_ws_plugin.errors import WebSocketPluginError
+from passivbot_ws_plugin.log import get_logger
+
+from .chain import HEAD_BYTES, LINE_MAX_BYTES, Head, decode_head, encode_head
 
 _KEY: Final = re.compile(rb"([0-9a-f]{64})\n?")
 _OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
-_log = get_logger(__name__)
+# Not below the records' own logger, whose handlers take nothing but records.
+_log = get_logger("passivbot_ws_plugin.audit_file")
 
 
 class AuditFileError(WebSocketPluginError, OSError):

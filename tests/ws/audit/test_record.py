@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from passivbot_ws_plugin.audit import LOGGER_NAME, PEER_TEXT_MAX, Audit, AuditEvent, Visitor
-from passivbot_ws_plugin.audit_file import AuditFile
-from passivbot_ws_plugin.audit_verify import verify
+from passivbot_ws_plugin.audit.file import AuditFile
+from passivbot_ws_plugin.audit.verify import verify
 
 VISITOR = Visitor("c0ffee00", "127.0.0.1", 5, None, None, "/")
 
@@ -129,16 +129,17 @@ def test_the_fields_and_their_order(audit: Audit, path: Path) -> None:
         )  # fmt: skip
     audit.close()
     first, second = on_file(path)
-    names = (
-        "ts event seq conn peer port origin user_agent path tls method key reason failures latency_ms".split()
-    )
-    names += ["bot", "version"]
+    names = [
+        "ts", "event", "seq", "conn", "peer", "port", "origin", "user_agent", "path", "tls", "method", "key",
+        "reason", "failures", "latency_ms", "bot", "version",
+    ]  # fmt: skip
     assert list(first) == [*names, "prev", "mac"]
     assert list(second) == [*names, "count", "prev", "mac"]
     expected = {
         "ts": "1970-01-01T00:01:40.000Z", "event": "auth.failure", "seq": 1, "conn": "c", "peer": "::1",
         "port": 5, "origin": "https://a.example", "user_agent": "curl", "path": "/x", "tls": True,
-        "method": "scram", "key": "k", "reason": "wrong token", "failures": 3, "latency_ms": 500, "bot": "main",
+        "method": "scram", "key": "k", "reason": "wrong token", "failures": 3, "latency_ms": 500,
+        "bot": "main",
     }  # fmt: skip
     assert {name: first[name] for name in expected} == expected
     assert second["count"] == 2

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
-from .audit_chain import LINE_MAX_BYTES
-from .audit_store import open_to_read, read_lines
+from .chain import LINE_MAX_BYTES
+from .store import open_to_read, read_lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passivbot_ws_plugin.audit_flood import ENTRIES_MAX, MANY, WINDOW_S, Flood
+from passivbot_ws_plugin.audit.flood import ENTRIES_MAX, MANY, WINDOW_S, Flood
 
 
 def test_the_first_is_written_at_once_and_the_others_once_a_second() -> None:

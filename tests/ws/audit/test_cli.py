@@ -9,8 +9,8 @@ import pytest
 from processes import Process
 
 from passivbot_ws_plugin.audit import Audit, Visitor
-from passivbot_ws_plugin.audit_file import AuditFile
-from passivbot_ws_plugin.audit_store import rotated
+from passivbot_ws_plugin.audit.file import AuditFile
+from passivbot_ws_plugin.audit.store import rotated
 from passivbot_ws_plugin.cli import main
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passivbot_ws_plugin.audit_file import AuditFile
-from passivbot_ws_plugin.audit_store import AuditFileError, rotated
-from passivbot_ws_plugin.audit_tail import Table, Tail
+from passivbot_ws_plugin.audit.file import AuditFile
+from passivbot_ws_plugin.audit.store import AuditFileError, rotated
+from passivbot_ws_plugin.audit.tail import Table, Tail
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .audit_chain import BROKEN, START, Flaw, Head, Link, misplaced, unseal
-from .audit_store import last_line, open_to_read, read_head, read_key, read_lines, rotated
+from .chain import BROKEN, START, Flaw, Head, Link, misplaced, unseal
+from .store import last_line, open_to_read, read_head, read_key, read_lines, rotated
 
 
 @dataclass(frozen=True, slots=True)

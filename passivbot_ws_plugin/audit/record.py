@@ -19,9 +19,9 @@ from typing import Any, Final, Literal
 
 import structlog
 
-from .audit_file import AuditFile
-from .audit_flood import Counted, Flood
-from .audit_sinks import Sinks
+from .file import AuditFile
+from .flood import Counted, Flood
+from .sinks import Sinks
 
 AuditEvent = Literal[
     "auth.success",

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from .cache import Cache
 from .log import get_logger
+from .loop_errors import LoopErrors
 from .messages import StatisticsData
 from .serving import Serving
 from .settings import Settings
@@ -116,6 +117,7 @@ class Worker:
             _log.exception("worker.crashed")
 
     async def _main(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(LoopErrors())
         self._changed = asyncio.Event()
         serving = Serving(self._cache, self._on_address)
         task = asyncio.create_task(serving.run(), name="serving")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,17 @@ def test_a_directory_and_a_loop_of_links_are_os_errors(path: Path, tmp_path: Pat
     loop.symlink_to(loop)
     with pytest.raises(OSError, match="symbolic link"):
         WatchedFile(loop, 100).poll()
+
+
+def test_what_could_not_be_read_is_read_when_it_can_be_without_a_change(path: Path) -> None:
+    path.write_bytes(b"one")
+    file = WatchedFile(path, 100)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))  # no descriptor is left
+    try:
+        for _ in range(2):
+            with pytest.raises(OSError, match="Too many open files"):
+                file.poll()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert [file.poll(), file.poll()] == [b"one", None]

@@ -31,7 +31,7 @@ class WatchedFile:
         Raises:
             FileNotFoundError: There is no such file (at each call).
             UnusableFileError: It changed to something that is not to be read (once for each change).
-            OSError: It changed and cannot be read (once for each change).
+            OSError: It cannot be read (at each call: what hinders may pass without the file's changing).
         """
         try:
             signature = _signature(self.path.stat())
@@ -40,9 +40,16 @@ class WatchedFile:
             raise
         if signature == self._seen:
             return None
-        # Remembered before the read: if the file changes during it, or cannot be read,
-        # the next call compares with what this call saw.
+        # Remembered before the read: if the file changes during it, the next call compares
+        # with what this call saw.
         self._seen = signature
+        try:
+            return self._read()
+        except OSError:
+            self._seen = None
+            raise
+
+    def _read(self) -> bytes:
         # O_NONBLOCK: opening a FIFO that somebody put there must not wait for a writer.
         descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:

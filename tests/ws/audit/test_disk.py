@@ -11,9 +11,9 @@ import resource
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
+from disks import Disk, SmallFiles, mount, small_disk
 
 from passivbot_ws_plugin.audit import Audit, Visitor
 from passivbot_ws_plugin.audit.file import AuditFile
@@ -24,59 +24,12 @@ RECORD = {"ts": "now", "event": "auth.failure", "reason": "x" * 900}
 VISITOR = Visitor("c0ffee00", "127.0.0.1", 5, None, "x" * 200, "/")
 
 
-class Disk(Protocol):
-    path: Path
-
-    def fill(self) -> None: ...
-
-    def free(self) -> None: ...
-
-
-class SmallDisk:
-    """A file system of 64 KiB."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "audit.jsonl"
-        self._filler = folder / "filler"
-
-    def fill(self) -> None:
-        with self._filler.open("wb", buffering=0) as filler, contextlib.suppress(OSError):
-            while filler.write(b"x" * 100):
-                pass
-
-    def free(self) -> None:
-        self._filler.unlink()
-
-
-class SmallFiles:
-    """Files that may not grow: a limit of this process."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "audit.jsonl"
-
-    def fill(self) -> None:
-        size = self.path.stat().st_size if self.path.exists() else 0
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, resource.RLIM_INFINITY))
-
-    def free(self) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-
-
-def mount(folder: Path) -> bool:
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", str(folder)]
-    return os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
 @pytest.fixture(params=["disk", "limit"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
-    # Who may not mount has the limit twice.
-    if request.param == "disk" and mount(tmp_path):
-        yield SmallDisk(tmp_path)
-        subprocess.run(["umount", str(tmp_path)], check=True)
-        return
-    small = SmallFiles(tmp_path)
-    yield small
-    small.free()
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with small_disk(folder, is_mounted=request.param == "disk") as disk:
+        yield disk
 
 
 @pytest.fixture

@@ -1,0 +1,164 @@
+"""What breaks around a sidecar that runs: the disk, the descriptors, its clients, the signal to end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clients import address_of
+from disks import small_disk
+from monitor_files import now_ms, side, state, write_state
+from processes import Process
+from raw import frame, raw
+from servers import auth_message, closed, connect, logged_in, make_settings, receive, write_config
+
+from passivbot_hooks.testing import make_statistics
+from passivbot_ws_plugin.audit import Audit, AuditFile
+from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.messages import statistics_data
+from passivbot_ws_plugin.server import Server
+
+#: ``passivbot-hooks run`` with few descriptors.
+SCARCE = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+from passivbot_hooks.cli import main
+sys.exit(main(["run", *sys.argv[1:]]))
+"""
+
+
+def big_state() -> dict[str, Any]:
+    positions = {f"COIN{n}/USDT:USDT": {"long": side(1.0, 2.0, upnl=1.0)} for n in range(2_000)}
+    document = state(timestamp=now_ms(), positions=positions)
+    document["account"]["balance_raw"] = time.time()
+    return document
+
+
+async def test_sigterm_with_a_client_that_never_reads(tmp_path: Path) -> None:
+    bot = tmp_path / "fake" / "main"
+    write_state(bot, big_state())
+    # The client is to be behind, and not cut off yet, when the signal comes.
+    limits = {"buffer_hard_bytes": 67_108_864, "buffer_soft_s": 3600}
+    config = write_config(tmp_path / "live.hjson", {"websocket": {"limits": limits}})
+    with Process.python(
+        "passivbot_hooks", "run", config, "--monitor-root", tmp_path, "--poll", "0.02"
+    ) as sidecar:
+        address = address_of(sidecar)
+        async with raw(address) as deaf, logged_in(address) as good:
+            await deaf.log_in(auth_message())
+            deaf.pause_reading()
+            message: dict[str, Any] = {}
+            for _ in range(30):  # some 10 MB: more than the buffers between take
+                write_state(bot, big_state())
+                message = await receive(good)
+            assert message["seq"] > 20
+            started = time.monotonic()
+            assert await asyncio.to_thread(sidecar.end) == 0
+            assert time.monotonic() - started < 5
+            assert await closed(good) == (1012, "the server is going away")
+    assert "Traceback" not in sidecar.output
+
+
+async def test_descriptors_exhausted_and_free_again(tmp_path: Path) -> None:
+    bot = tmp_path / "fake" / "main"
+    write_state(bot, state())
+    config = write_config(tmp_path / "live.hjson")
+    command = (sys.executable, "-c", SCARCE, config, "--monitor-root", tmp_path, "--poll", "0.02")
+    with Process(*command) as sidecar:
+        address = address_of(sidecar)
+        async with logged_in(address) as good:
+            assert (await receive(good))["seq"] == 1
+            async with asyncio.TaskGroup() as group:
+                strangers = [group.create_task(hold(address, f"127.0.0.{n}")) for n in range(2, 52)]
+                await asyncio.to_thread(sidecar.wait_for_line, "Too many open files")
+                await good.send('{"type":"ping"}')
+                assert (await receive(good))["type"] == "pong"
+                document = state()
+                document["account"]["balance_raw"] = 77.0
+                write_state(bot, document)  # cannot be opened now
+                for stranger in strangers:
+                    stranger.cancel()
+            assert (await receive(good))["data"]["balance"] == 77.0
+            async with asyncio.timeout(15):
+                while True:
+                    try:
+                        async with logged_in(address):
+                            break
+                    except (OSError, EOFError):  # the second in which nothing is accepted
+                        await asyncio.sleep(0)
+        assert await asyncio.to_thread(sidecar.end) == 0
+    assert "Traceback" not in sidecar.output
+
+
+async def hold(address: str, source: str) -> None:
+    """A connection that says nothing, for as long as it may."""
+    async with raw(address, source=source) as client:
+        await client.ended()
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("required", [True, False])
+async def test_a_full_disk_refuses_logins_and_leaves_clients_in(required: bool, tmp_path: Path) -> None:
+    cache = Cache()
+    cache.put_statistics("main", statistics_data(make_statistics()))
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with small_disk(folder) as disk:
+        settings = make_settings(audit={"required": required})
+        audit = Audit(AuditFile(disk.path, max_bytes=10_000_000, keep=2))
+        server = Server(settings, cache, audit)
+        address = await server.start()
+        try:
+            async with logged_in(address) as inside:
+                await receive(inside)
+                disk.fill()
+                # The file's own last block may have room for a few records yet.
+                while audit.failure is None:
+                    async with connect(address) as client:
+                        await client.send(auth_message())
+                        answer = await receive(client)
+                        if not answer["success"]:
+                            assert required
+                            assert "cannot record logins now" in answer["message"]
+                            assert await closed(client) == (1013, "logins cannot be recorded")
+                if required:
+                    assert await health(address) == (503, {"status": "unavailable", "reason": "audit"})
+                else:
+                    async with logged_in(address):
+                        pass
+                    assert await health(address) == (200, {"status": "ok"})
+                update = cache.put_statistics("main", statistics_data(make_statistics(balance=2.0)))
+                assert update is not None
+                server.publish("main", update)
+                assert (await receive(inside))["seq"] == 2
+                disk.free()
+                async with logged_in(address):
+                    pass
+                assert await health(address) == (200, {"status": "ok"})
+        finally:
+            await server.stop(5)
+            audit.close()
+
+
+async def health(address: str) -> tuple[int, Any]:
+    async with raw(address) as client:
+        await client.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        status, headers = await client.response()
+        body = await client.reader.readexactly(int(headers["content-length"]))
+        return status, json.loads(body)
+
+
+async def test_half_a_frame_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "live.hjson")
+    with Process.python("passivbot_hooks", "run", config, "--monitor-root", tmp_path) as sidecar:
+        async with raw(address_of(sidecar)) as client:
+            await client.log_in(auth_message())
+            await client.send(frame(1, b"x" * 100)[:50])
+            started = time.monotonic()
+            assert await asyncio.to_thread(sidecar.end) == 0
+            assert time.monotonic() - started < 5

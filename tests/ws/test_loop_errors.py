@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from passivbot_ws_plugin.loop_errors import LoopErrors
+
+
+async def test_a_shortage_is_said_once_in_a_while_and_a_bug_with_its_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = [0.0]
+    handler, loop = LoopErrors(lambda: now[0]), asyncio.get_running_loop()
+    shortage = {"message": "out of system resource", "exception": OSError(24, "Too many open files")}
+    for _ in range(100):
+        handler(loop, shortage)
+    assert caplog.text.count("Too many open files") == 1
+    assert "Traceback" not in caplog.text
+    now[0] = 10.0
+    handler(loop, shortage)
+    assert caplog.text.count("Too many open files") == 2
+    handler(loop, {"message": "a bug", "exception": ZeroDivisionError("in a callback")})
+    assert "ZeroDivisionError: in a callback" in caplog.text
+    handler(loop, {"message": "no exception"})
+    assert "no exception" in caplog.text
+
+
+async def test_a_server_stopped_while_short_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    def _start_serving() -> None:
+        """As asyncio's own is named."""
+
+    loop = asyncio.get_running_loop()
+    handle = loop.call_later(0, _start_serving)
+    LoopErrors()(loop, {"message": "x", "exception": ValueError("closed"), "handle": handle})
+    assert not caplog.records

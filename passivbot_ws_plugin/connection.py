@@ -1,13 +1,15 @@
 """One WebSocket connection: the library's, with bounds of our own.
 
 What the library leaves open is closed here: who floods with frames too small to be messages, who
-never closes after the closing handshake, who never reads so that the library's own waits never end.
+never closes after the closing handshake, who never reads so that the library's own waits never end,
+who sends frames before it has the answer to its handshake, who opens connections and says nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 from websockets.asyncio.server import Server as WebSocketListener
@@ -30,6 +32,8 @@ CLOSE_TIMEOUT_S: Final = 2.0
 #: limits of messages.
 _FRAMES_PER_MESSAGE: Final = 4
 
+_END_OF_HEAD: Final = b"\r\n\r\n"
+
 _log = get_logger(__name__)
 
 
@@ -49,12 +53,30 @@ class Connection(ServerConnection):
     open_connections: set[Connection]
     _gate: Gate
     _frames: TokenBucket
+    _limits: Limits
+    _on_refused: Callable[[Connection, str], None]
     _is_promoted = False
     _is_ending = False
+    _head_tail: bytes | None = None  # the last bytes of the request so far; None: there were none
+    _early: bytes = b""
 
     @classmethod
-    def factory(cls, limits: Limits, gate: Gate, open_connections: set[Connection]) -> type[ServerConnection]:
-        """A class of connections for one server."""
+    def factory(
+        cls,
+        limits: Limits,
+        gate: Gate,
+        open_connections: set[Connection],
+        on_refused: Callable[[Connection, str], None],
+    ) -> type[ServerConnection]:
+        """A class of connections for one server.
+
+        Args:
+            limits: What clients may take.
+            gate: Counts them.
+            open_connections: Where they put themselves.
+            on_refused: Told of those that end without a request, with the reason for the record.
+                Who says nothing at all is not told of: that is how a port is found to be open.
+        """
 
         class Bound(cls):  # type: ignore[misc, valid-type]  # the library calls a class
             def __init__(
@@ -63,6 +85,8 @@ class Connection(ServerConnection):
                 super().__init__(protocol, server, **options)
                 self.open_connections = open_connections
                 self._gate = gate
+                self._limits = limits
+                self._on_refused = on_refused
                 self._frames = TokenBucket(
                     limits.messages_per_s * _FRAMES_PER_MESSAGE,
                     limits.messages_burst * _FRAMES_PER_MESSAGE,
@@ -80,6 +104,13 @@ class Connection(ServerConnection):
         self.turned = self._gate.enter(self.host)
         self.open_connections.add(self)
         super().connection_made(transport)
+        # One that was turned away is told so when it asks, and keeps a descriptor until then. Many
+        # that never ask are to take no more descriptors than those that were let in.
+        if (
+            self.turned is not None
+            and len(self.open_connections) > self._limits.connections + self._limits.unauthenticated
+        ):
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count it no more."""
@@ -87,17 +118,40 @@ class Connection(ServerConnection):
         if self.turned is None:
             self._gate.leave(self.host, was_promoted=self._is_promoted)
         super().connection_lost(exc)
+        if self.request is None:
+            if self.turned is not None:
+                self._on_refused(self, self.turned.reason)
+            elif self._head_tail is not None:
+                self._on_refused(self, "bad handshake")
 
     def data_received(self, data: bytes) -> None:
-        """Bound the time that is left once the end has begun.
+        """Keep what comes too early, and bound the time that is left once the end has begun.
 
-        The library waits for the other end to close the TCP connection, for as long as nobody
-        calls its `close`: somebody who never does would keep a descriptor for ever.
+        The library takes what follows a request for frames even before it answered: it would
+        send a pong before the response, or close in place of it, and stumble over that.
+
+        It also waits for the other end to close the TCP connection, for as long as nobody calls
+        its `close`: somebody who never does would keep a descriptor for ever.
         """
+        if self.response is None and not self.protocol.eof_sent:  # not answered, nor refused unanswered
+            size = self._head_size(data)
+            data, self._early = data[:size], self._early + data[size:]
+            if not data:
+                return
         super().data_received(data)
         if not self._is_ending and self.protocol.close_expected():
             self._is_ending = True
             self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
+
+    def _head_size(self, data: bytes) -> int:
+        """How much of the data belongs to the request."""
+        if self.request is not None:
+            return 0
+        before = self._head_tail or b""
+        seen = before + data
+        self._head_tail = seen[1 - len(_END_OF_HEAD) :]
+        end = seen.find(_END_OF_HEAD)
+        return len(data) if end < 0 else end + len(_END_OF_HEAD) - len(before)
 
     def process_event(self, event: Event) -> None:
         """Count the frames: pings, pongs and empty fragments are not messages, but they are work."""
@@ -117,6 +171,12 @@ class Connection(ServerConnection):
     def port(self) -> int:
         """The peer's port."""
         return int(self._address[1])
+
+    def receive_early(self) -> None:
+        """Receive what came before the handshake was answered; to be called once it is."""
+        data, self._early = self._early, b""
+        if data and not self.transport.is_closing():  # after its end, data would be an error
+            self.data_received(data)
 
     def promote(self) -> None:
         """It logged in: it is no stranger's connection any more."""

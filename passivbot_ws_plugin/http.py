@@ -15,6 +15,15 @@ from websockets.http11 import Request, Response
 _HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 
 
+#: What is said to who asks for a WebSocket in a wrong way.
+NO_HANDSHAKE: Final = "This is no WebSocket handshake (RFC 6455 section 4.1).\n"
+
+
+def is_path(path: str) -> bool:
+    """Whether a request's path is one: the library takes every byte of ASCII but the blank, NUL too."""
+    return path.isascii() and path.isprintable()
+
+
 def is_websocket(request: Request) -> bool:
     """Whether a request asks for a WebSocket; whether it does so rightly is the library's to say."""
     return any("websocket" in value.lower() for value in request.headers.get_all("Upgrade"))
@@ -47,6 +56,15 @@ def turn_away(status: HTTPStatus, retry_after_s: int) -> Response:
     response = respond(status, f"{status.phrase}\n")
     response.headers["Retry-After"] = str(max(1, retry_after_s))
     return response
+
+
+def refuse(response: Response) -> Response:
+    """The library's refusal of a handshake, with our own words and the headers that it needs."""
+    refusal = respond(HTTPStatus(response.status_code), NO_HANDSHAKE)
+    for name in ("Allow", "Upgrade"):
+        if name in response.headers:
+            refusal.headers[name] = response.headers[name]
+    return refusal
 
 
 def respond(status: HTTPStatus, body: str, content_type: str = "text/plain; charset=utf-8") -> Response:

@@ -319,7 +319,9 @@ def decode(frame: str | bytes) -> Request:
     kind, usage = _REQUESTS[name]
     if kind is Auth and "data" in document and "token" not in document:
         kind, usage = AuthProof, "auth after a challenge needs data, a string"
-    arguments = {key: value for key, value in document.items() if key != "id"}
+    # The struct's own names only: a key may hold half a surrogate pair, at which msgspec raises
+    # UnicodeEncodeError while it looks whether it knows it.
+    arguments = {key: document[key] for key in kind.__struct_fields__ if key in document}
     try:
         request = msgspec.convert({**arguments, "id": request_id}, kind)
     except msgspec.ValidationError as exc:

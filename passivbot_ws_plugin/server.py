@@ -13,7 +13,10 @@ import asyncio
 import contextlib
 import logging
 import math
+import os
+import socket
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -22,6 +25,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
+from websockets.protocol import Protocol
 
 from . import http
 from .audit import Audit, AuditEvent, Visitor
@@ -55,6 +59,13 @@ from .tls import Certificate
 #: How often what nobody announces is looked for: expired keys, a new certificate, seconds.
 HOUSEKEEPING_S: Final = 1.0
 
+#: How many new connections the loop takes before it looks at the others again. asyncio's hundred are
+#: a pause of tens of milliseconds for everybody else.
+ACCEPT_AT_ONCE: Final = 4
+
+#: How many may wait in the kernel meanwhile.
+_QUEUE: Final = 128
+
 #: What the end of connections that were cut off may take, seconds.
 _ABORT_S: Final = 0.5
 
@@ -64,10 +75,10 @@ _NO_STATISTICS: Final = encode(
 
 _log = get_logger(__name__)
 
-# The library logs every failed handshake with a traceback, at the level of an error. A
-# stranger's garbage is no error of ours; an error of ours is logged by `Server._handle`.
+# The library tells of each connection's ups and downs, and warns of those that end while they are
+# written to. Its errors are errors, the library's or ours: no stranger's garbage is one.
 _library_log = logging.getLogger("passivbot_ws_plugin.websockets")
-_library_log.setLevel(logging.CRITICAL)
+_library_log.setLevel(logging.ERROR)
 
 
 class Server:
@@ -99,8 +110,9 @@ class Server:
             self._handle,
             self.settings.host,
             self.settings.port,
-            create_connection=Connection.factory(limits, self._gate, self._connections),
+            create_connection=Connection.factory(limits, self._gate, self._connections, self._refuse),
             process_request=self._receive_request,
+            process_response=self._check_response,
             ssl=None if self._certificate is None else self._certificate.context,
             compression=None,
             server_header=None,
@@ -110,7 +122,10 @@ class Server:
             close_timeout=CLOSE_TIMEOUT_S,
             max_size=limits.message_bytes_unauthenticated,
             logger=_library_log,
+            backlog=ACCEPT_AT_ONCE,
         )
+        for listening in self._listener.sockets:
+            _lengthen_queue(listening.fileno())
         self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
         host, port = self._listener.sockets[0].getsockname()[:2]
         scheme = "ws" if self._certificate is None else "wss"
@@ -173,20 +188,39 @@ class Server:
         assert isinstance(connection, Connection)
         if not http.is_websocket(request):
             return http.answer(request, self._failure)
+        if not http.is_path(request.path):
+            self._refuse(connection, "bad handshake")
+            return http.respond(HTTPStatus.BAD_REQUEST, http.NO_HANDSHAKE)
         turned = connection.turned
         if turned is not None:
-            self._record("connection.refused", turned.reason, connection, connection.visitor())
+            self._refuse(connection, turned.reason)
             return http.turn_away(turned.status, turned.retry_after_s)
         wait_s = self._throttle.wait_s(connection.host)
         if wait_s > 0:
             self._record("auth.throttled", "address is locked", connection, connection.visitor())
             return http.turn_away(HTTPStatus.TOO_MANY_REQUESTS, math.ceil(wait_s))
         origins = self.settings.options.origins
-        visitor = connection.visitor()
-        if origins is not None and visitor.origin is not None and visitor.origin not in origins:
-            self._record("connection.refused", "origin not allowed", connection, visitor)
+        origin = connection.visitor().origin
+        if origins is not None and origin is not None and origin not in origins:
+            self._refuse(connection, "origin not allowed")
             return http.respond(HTTPStatus.FORBIDDEN, "This origin may not connect.\n")
         return None
+
+    def _check_response(
+        self, connection: ServerConnection, _request: Request, response: Response
+    ) -> Response | None:
+        """After the library's own checks: record whom it refuses, and say no more than the status.
+
+        Its words repeat what the stranger sent.
+        """
+        assert isinstance(connection, Connection)
+        if connection.protocol.handshake_exc is None:
+            return None
+        self._refuse(connection, "bad handshake")
+        return http.refuse(response)
+
+    def _refuse(self, connection: Connection, reason: str) -> None:
+        self._record("connection.refused", reason, connection, connection.visitor())
 
     @property
     def _failure(self) -> str | None:
@@ -197,6 +231,7 @@ class Server:
         assert isinstance(connection, Connection)
         visitor = connection.visitor()
         try:
+            connection.receive_early()
             admission = await self._admit(connection, visitor)
             if admission is not None:
                 await self._converse(connection, visitor, admission)
@@ -213,13 +248,16 @@ class Server:
         try:
             async with asyncio.timeout_at(deadline):
                 verdict = await self._hear(connection, login)
-        except TimeoutError:
-            self._record("auth.timeout", "no auth message in time", connection, visitor, method=login.method)
-            await connection.end(CLOSE_AUTH_TIMEOUT, "authentication timed out")
+        except (TimeoutError, ConnectionClosed) as exc:
+            event, reason = _why_unheard(exc, connection.protocol)
+            if event == "auth.failure":
+                self._throttle.failed(connection.host)
+            self._record(event, reason, connection, visitor, method=login.method)
+            await connection.end(CLOSE_AUTH_TIMEOUT, "authentication timed out")  # if it is open still
             return None
-        except ConnectionClosed as exc:
-            self._record(*_why_closed(exc), connection, visitor, method=login.method)
-            return None
+        except Exception:  # an error of ours, which `_handle` logs: an attempt it was all the same
+            self._record("auth.failure", "internal error", connection, visitor, method=login.method)
+            raise
         if isinstance(verdict, Admission):
             return await self._let_in(connection, visitor, verdict)
         await self._send_away(connection, visitor, verdict)
@@ -331,22 +369,32 @@ class Server:
 _LOCKED: Final = "address is locked"
 
 
+def _lengthen_queue(descriptor: int) -> None:
+    """Have more connections wait in the kernel than are taken at once, which asyncio makes one number."""
+    with socket.socket(fileno=os.dup(descriptor)) as again:
+        again.listen(_QUEUE)
+
+
 def _authenticator(settings: Settings) -> Authenticator:
     return Authenticator(settings.credentials, settings.options.auth.token)
 
 
-def _why_closed(exc: ConnectionClosed) -> tuple[AuditEvent, str]:
-    """What a connection that ended before its login stands for in the record."""
-    if exc.sent is None or exc.rcvd_then_sent:  # the peer ended it, or the network did
+def _why_unheard(exc: TimeoutError | ConnectionClosed, protocol: Protocol) -> tuple[AuditEvent, str]:
+    """What a connection without a login stands for in the record."""
+    sent = protocol.close_sent
+    if sent is None and isinstance(exc, TimeoutError):
+        return "auth.timeout", "no auth message in time"
+    if sent is None or protocol.close_rcvd_then_sent:  # the peer ended it, or the network did
         return "auth.disconnect", "left without an auth message"
-    match exc.sent.code:
-        case 1009:
-            return "auth.failure", "message too large"
-        case 1002 | 1007:
-            return "auth.failure", "broke the WebSocket protocol"
-        case 1011:
-            return "auth.disconnect", "stopped answering pings"
-        case 4429:
-            return "auth.failure", "too many frames"
-        case _:
-            return "auth.disconnect", "server stopping"
+    # Sent before the deadline, even if the peer let that pass too before it closed.
+    return _WHY_CLOSED.get(sent.code, ("auth.disconnect", "server stopping"))
+
+
+#: What a close code that the server sent to a stranger stands for in the record.
+_WHY_CLOSED: Final[Mapping[int, tuple[AuditEvent, str]]] = {
+    1002: ("auth.failure", "broke the WebSocket protocol"),
+    1007: ("auth.failure", "broke the WebSocket protocol"),
+    1009: ("auth.failure", "message too large"),
+    1011: ("auth.disconnect", "stopped answering pings"),
+    CLOSE_THROTTLED: ("auth.failure", "too many frames"),
+}

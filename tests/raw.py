@@ -108,6 +108,7 @@ class RawClient:
             except (asyncio.IncompleteReadError, ConnectionError):
                 return 0, {}
         status, *lines = head.decode("latin-1").split("\r\n")
+        assert status.startswith("HTTP/1.1 "), status
         headers = dict(line.split(": ", 1) for line in lines if line)
         return int(status.split(" ")[1]), {name.lower(): value for name, value in headers.items()}
 
@@ -185,12 +186,33 @@ class RawClient:
                 async with asyncio.timeout(1):
                     await stop.wait()
 
-    async def trickle(self, data: bytes, pause_s: float) -> int:
-        """Send a byte at a time until the server ends it; how many it took."""
+    async def rest(self) -> bytes:
+        """All that comes until the server ends it."""
+        received = b""
+        async with asyncio.timeout(WAIT_S):
+            with contextlib.suppress(ConnectionError):
+                while data := await self.reader.read(65_536):
+                    received += data
+        return received
+
+    @property
+    def port(self) -> int:
+        """Its own."""
+        return int(self.writer.get_extra_info("sockname")[1])
+
+    async def trickle(self, data: bytes, pause_s: float, *, is_answered: bool = False) -> int:
+        """Send a byte at a time until the server ends it; how many it took.
+
+        Args:
+            data: The bytes.
+            pause_s: Between two of them.
+            is_answered: Whether the server may say something at its end.
+        """
         for sent, byte in enumerate(data):
             try:
                 async with asyncio.timeout(pause_s):
-                    assert not await self.reader.read(1), "an answer to half a message"
+                    said = await self.reader.read(1)
+                assert is_answered or not said, "an answer to half a message"
                 return sent
             except TimeoutError:
                 self.writer.write(bytes([byte]))

@@ -137,6 +137,7 @@ async def rude(address: str, password: str, stop: asyncio.Event) -> None:
                     await client.log_in(auth_message(password))
                     await client.send(random.choice(RUDE_FRAMES))
                 await client.ended()
+        await asyncio.sleep(0.1)
 
 
 async def dying(address: str, password: str, stop: asyncio.Event) -> None:
@@ -149,4 +150,4 @@ async def dying(address: str, password: str, stop: asyncio.Event) -> None:
                     for _ in range(random.randrange(4)):
                         await client.frame()
                 client.reset()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)

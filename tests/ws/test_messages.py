@@ -125,6 +125,7 @@ def test_a_config_of_anything_becomes_json() -> None:
         ('{"type":"get_config"}', GetConfig()),
         ('{"type":"get_config","bot":"main","id":7}', GetConfig("main", b"7")),
         ('{"type":"ping","id":"x","unknown":[1,{}]}', Ping(b'"x"')),
+        ('{"type":"ping","\\ud800":1,"":2}', Ping()),
     ],
 )
 def test_requests_are_read_and_unknown_keys_ignored(frame: str, request_: object) -> None:

@@ -1,0 +1,376 @@
+"""Hostile logins.
+
+Elsewhere: locks, keys and their end in ``tests/ws/test_defences.py``; a record that cannot be
+written, a full disk, a file that was truncated or rotated underneath in ``tests/ws/test_audit_*.py``;
+what JSON a stranger may send in ``test_json.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from typing import Any, Final
+
+import pytest
+from raw import TEXT, frame, text
+from scramp import ScramClient
+from servers import KEY, PASSWORD, auth_message
+from siege import ATTACKER, Record, Siege, besieged
+
+from passivbot_ws_plugin.audit import Audit
+from passivbot_ws_plugin.auth import make_token
+from passivbot_ws_plugin.scram import MECHANISM
+
+TOKEN: Final = make_token(PASSWORD, KEY)
+ACCEPTED: Final = ("auth.success", "accepted")
+SILENT: Final = ("auth.timeout", "no auth message in time")
+LARGE: Final = ("auth.failure", "message too large")
+
+#: What a stranger is told after `Authentication failed: `.
+WRONG: Final = "wrong token or public_key_part"
+MALFORMED: Final = "bad format; token must be 64 lower-case hexadecimal digits"
+FORMAT: Final = (
+    'bad format; the first message must be {"type":"auth","token":...,"public_key_part":...}, both strings'
+)
+
+NO_TOKEN: Final = "auth needs token and public_key_part, both strings"
+
+
+def login(token: object = TOKEN, part: object = KEY) -> str:
+    return json.dumps({"type": "auth", "token": token, "public_key_part": part})
+
+
+#: What is sent, what the stranger is told, and what is on record.
+REFUSED: dict[str, tuple[str, str, str]] = {
+    "non-ASCII token": (login("\xe9" * 64), MALFORMED, "token malformed"),
+    "digits that are no ASCII": (login("\uff11" * 64), MALFORMED, "token malformed"),
+    "surrogates": (login("\ud800" * 64), MALFORMED, "token malformed"),
+    "upper-case hex": (login(TOKEN.upper()), MALFORMED, "token malformed"),
+    "a blank before": (login(f" {TOKEN}"), MALFORMED, "token malformed"),
+    "a blank after": (login(f"{TOKEN} "), MALFORMED, "token malformed"),
+    "a line break after": (login(f"{TOKEN}\n"), MALFORMED, "token malformed"),
+    "a NUL after": (login(f"{TOKEN}\0"), MALFORMED, "token malformed"),
+    "63 characters": (login(TOKEN[:63]), MALFORMED, "token malformed"),
+    "65 characters": (login(f"{TOKEN}0"), MALFORMED, "token malformed"),
+    "empty": (login(""), MALFORMED, "token malformed"),
+    "the password": (login(PASSWORD), MALFORMED, "token malformed"),
+    "token a number": (login(1), FORMAT, NO_TOKEN),
+    "token a long number": (login(10**300), FORMAT, NO_TOKEN),
+    "token null": (login(None), FORMAT, NO_TOKEN),
+    "token a list": (login([TOKEN]), FORMAT, NO_TOKEN),
+    "token true": (login(True), FORMAT, NO_TOKEN),
+    "token an object": (login({"token": TOKEN}), FORMAT, NO_TOKEN),
+    "part null": (login(part=None), FORMAT, NO_TOKEN),
+    "part a list": (login(part=[KEY]), FORMAT, NO_TOKEN),
+    "no part": (json.dumps({"type": "auth", "token": TOKEN}), FORMAT, NO_TOKEN),
+    "keys of surrogates": (
+        '{"type":"auth","token":"x","public_key_part":"x","\\ud800":1}',
+        MALFORMED,
+        "token malformed",
+    ),
+    "nothing but the type": ('{"type":"auth"}', FORMAT, NO_TOKEN),
+    "a wrong token": (login("0" * 64), WRONG, "wrong token"),
+    "the valid hash of another part": (login(make_token(PASSWORD, "other")), WRONG, "wrong token"),
+    "another part with its valid hash": (
+        login(make_token(PASSWORD, "other"), "other"),
+        WRONG,
+        "unknown public_key_part",
+    ),
+    "a part split elsewhere": (
+        login(make_token(PASSWORD + KEY[:3], KEY[3:]), KEY[3:]),
+        WRONG,
+        "unknown public_key_part",
+    ),
+    "a 7 kB part": (login(part="a" * 7_000), WRONG, "unknown public_key_part"),
+    "a part with NUL": (login(part=f"{KEY}\0"), WRONG, "unknown public_key_part"),
+    "a part with CRLF": (
+        login(part=f'{KEY}\r\n{{"event":"auth.success"}}'),
+        WRONG,
+        "unknown public_key_part",
+    ),
+    "a part with ANSI": (login(part="\x1b[2J\x1b]0;x\x07"), WRONG, "unknown public_key_part"),
+    "a part of bidi controls": (login(part="\u202e\u2066"), WRONG, "unknown public_key_part"),
+    "a part of surrogates": (login(part="\ud800"), WRONG, "unknown public_key_part"),
+    "an empty part": (login(part=""), WRONG, "unknown public_key_part"),
+    "the password as the part": (login(part=PASSWORD), WRONG, "unknown public_key_part"),
+    "get_config": ('{"type":"get_config"}', FORMAT, "a request before auth"),
+    "ping": ('{"type":"ping"}', FORMAT, "a request before auth"),
+    "subscribe": (
+        '{"type":"subscribe","channel":"statistics"}',
+        FORMAT,
+        "unknown type; there is auth, hello, get_config, ping",
+    ),
+    "a proof without a challenge": ('{"type":"auth","data":"c=biws"}', FORMAT, "a request before auth"),
+}
+
+
+@pytest.mark.parametrize(("sent", "message", "reason"), REFUSED.values(), ids=REFUSED)
+async def test_a_wrong_login_is_told_little_and_closed(sent: str, message: str, reason: str) -> None:
+    async with besieged(("auth.failure", reason)) as siege:
+        client = await siege.stranger()
+        await client.send(text(sent) + text(auth_message()) + text({"type": "get_config"}))
+        [answer], code = await client.closing()
+        assert answer.json() == {
+            "type": "auth_result",
+            "success": False,
+            "message": f"Authentication failed: {message}",
+        }
+        assert code == 4401
+        record = json.loads(siege.audit_log.lines[-1])
+        assert record["key"] == KEY or record["key"] is None or record["key"].startswith("hash:")
+
+
+async def test_a_64_kb_part_is_too_large() -> None:
+    async with besieged(LARGE) as siege:
+        client = await siege.stranger()
+        await client.send(text(login(part="a" * 65_536)))
+        assert await client.closing() == ([], 1009)
+
+
+# --- SCRAM ------------------------------------------------------------------------------
+
+FIRST: Final = f"n,,n={KEY},r=abcdefghijklmnop"
+BAD_FIRST: Final = "client-first-message malformed"
+
+
+def hello(data: object = FIRST, mechanism: object = MECHANISM) -> str:
+    return json.dumps({"type": "hello", "mechanism": mechanism, "data": data})
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (hello(mechanism="SCRAM-SHA-1"), "unknown mechanism"),
+        (hello(mechanism="scram-sha-256"), "unknown mechanism"),
+        (hello(mechanism=None), "hello needs mechanism and data, both strings"),
+        (hello(1), "hello needs mechanism and data, both strings"),
+        (hello(""), BAD_FIRST),
+        (hello("n,,"), BAD_FIRST),
+        (hello("," * 1_000), BAD_FIRST),
+        (hello("p=tls-unique,,n=a,r=b"), BAD_FIRST),
+        (hello("n,,r=only-a-nonce"), BAD_FIRST),
+        (hello("y"), BAD_FIRST),
+    ],
+)
+async def test_a_wrong_hello_is_the_end(sent: str, reason: str) -> None:
+    async with besieged(("auth.failure", reason)) as siege:
+        client = await siege.stranger()
+        await client.send(text(sent))
+        [answer], code = await client.closing()
+        assert (answer.json()["type"], answer.json()["success"], code) == ("auth_result", False, 4401)
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (hello(), "no proof after the challenge"),
+        (login(), "no proof after the challenge"),
+        ('{"type":"get_config"}', "no proof after the challenge"),
+        ('{"type":"auth","data":1}', "auth after a challenge needs data, a string"),
+        ('{"type":"auth","data":""}', "wrong proof"),
+        ('{"type":"auth","data":"c=biws,r=abcdefghijklmnop,p=AAAA"}', "wrong proof"),
+        ('{"type":"auth","data":"c=biws,r=\\ud800,p=\\u0000"}', "wrong proof"),
+        (json.dumps({"type": "auth", "data": "a=b," * 1_900}), "wrong proof"),
+        ("[", "not valid JSON"),
+    ],
+)
+async def test_a_challenge_and_then_no_proof(sent: str, reason: str) -> None:
+    async with besieged(("auth.failure", reason)) as siege:
+        client = await siege.stranger()
+        await client.send(text(hello()) + text(sent))
+        [challenge, answer], code = await client.closing()
+        assert challenge.json()["type"] == "challenge"
+        assert (answer.json()["type"], answer.json()["success"], code) == ("auth_result", False, 4401)
+
+
+async def test_a_proof_that_was_overheard_is_worth_nothing() -> None:
+    async with besieged(ACCEPTED, ("auth.failure", "wrong proof"), stays=True) as siege:
+        owner, scram = await siege.stranger(), ScramClient([MECHANISM], KEY, PASSWORD)
+        first = hello(scram.get_client_first())
+        await owner.send(text(first))
+        scram.set_server_first((await owner.message())["data"])
+        proof = json.dumps({"type": "auth", "data": scram.get_client_final()})
+        await owner.send(text(proof))
+        assert (await owner.message())["success"]
+        thief = await siege.stranger()
+        await thief.send(text(first) + text(proof))
+        [_, answer], code = await thief.closing()
+        assert (answer.json()["success"], code) == (False, 4401)
+
+
+# --- twice, together, late --------------------------------------------------------------
+
+
+async def test_auth_twice_is_an_error_and_a_bad_message() -> None:
+    async with besieged(ACCEPTED, limits={"bad_messages": 2}) as siege:
+        client = await siege.client()
+        await client.send(text(auth_message()) + text(login("0" * 64)))
+        answers, code = await client.closing()
+        assert [answer.json()["code"] for answer in answers] == ["invalid_message"] * 2
+        assert code == 4400
+
+
+async def test_auth_and_get_config_in_one_segment() -> None:
+    async with besieged(ACCEPTED, stays=True) as siege:
+        client = await siege.stranger()
+        await client.send(text(auth_message()) + text({"type": "get_config"}))
+        answers = [await client.message() for _ in range(3)]
+        assert [answer["type"] for answer in answers] == ["auth_result", "statistics", "config"]
+
+
+async def test_a_login_byte_by_byte_ends_at_the_deadline() -> None:
+    async with besieged(SILENT) as siege:
+        client = await siege.stranger()
+        sent = text(auth_message())
+        trickling = asyncio.create_task(client.trickle(sent, pause_s=0.05, is_answered=True))
+        assert await trickling < len(sent)
+
+
+async def test_logins_at_the_very_deadline_are_in_or_out() -> None:
+    """Whoever wins the race, client and record are told the same, and who is out gets nothing."""
+    count, auth_s, loop = 20, 0.8, asyncio.get_running_loop()
+    limits = {"unauthenticated_per_address": count, "auth_s": auth_s}
+    async with besieged(limits=limits, stays=True) as siege:
+        clients = [await siege.stranger() for _ in range(count)]
+        deadlines = {connection.port: connection.connected_at + auth_s for connection in siege.hostile}
+        for number, client in enumerate(clients):
+            at = deadlines[client.port] + (number - count / 2) / 1000
+            loop.call_at(at, client.writer.write, text(auth_message()))
+        for client in clients:
+            first = await client.frame()
+            if first.close_code == 4408:
+                siege.expected.append(SILENT)
+            else:
+                assert first.json()["success"]
+                assert (await client.message())["type"] == "statistics"
+                siege.expected.append(ACCEPTED)
+
+
+# --- a thousand -------------------------------------------------------------------------
+
+
+async def attempt(siege: Siege, source: str) -> int:
+    """A login with a wrong token; the HTTP status or the close code."""
+    client = await siege.attacker(source)
+    status = await client.upgrade()
+    if status == 101:
+        await client.send(text(login("0" * 64)))
+        [answer], status_ = await client.closing()
+        assert answer.json()["success"] is False
+        assert status_ is not None
+        status = status_
+    await siege.dismiss(client)
+    return status
+
+
+async def storm(siege: Siege, sources: list[str], at_once: int) -> Counter[int]:
+    """As many attempts as there are sources, while the owner logs in again and again."""
+    turns = asyncio.Semaphore(at_once)
+
+    async def one(source: str) -> int:
+        async with turns:
+            return await attempt(siege, source)
+
+    attempts = asyncio.gather(*(one(source) for source in sources))
+    while not attempts.done():
+        owner = await siege.client("127.0.0.1")
+        siege.expected.append(ACCEPTED)
+        await siege.dismiss(owner)
+        await siege.show()
+    return Counter(await attempts)
+
+
+async def test_a_thousand_failures_from_one_address_while_the_owner_logs_in() -> None:
+    limits = {"auth_failures": 5, "unauthenticated": 200, "unauthenticated_per_address": 100, "auth_s": 10.0}
+    async with besieged(limits={**limits, "connections_per_address": 200}) as siege:
+        outcomes = await storm(siege, [ATTACKER] * 1_000, at_once=50)
+        assert outcomes.keys() <= {429, 4401, 4429}
+        assert 5 <= outcomes[4401] <= 55
+        failed, throttled = outcomes[4401], outcomes[429] + outcomes[4429]
+        siege.expected += [("auth.failure", "wrong token")] * failed
+        siege.expected += [("auth.throttled", "address is locked")] * throttled
+        assert len(siege.audit_log.lines) < 200
+        assert len(siege.server._throttle) == 1
+
+
+async def test_a_thousand_failures_from_as_many_addresses_while_the_owner_logs_in() -> None:
+    sources = [f"127.0.{high}.{low}" for high in range(1, 5) for low in range(1, 251)]
+    async with besieged(limits={"auth_failures": 5, "auth_s": 10.0}) as siege:
+        assert await storm(siege, sources, at_once=50) == Counter({4401: 1_000})
+        siege.expected += [("auth.failure", "wrong token")] * 1_000
+        assert len(siege.server._throttle) == 1_000
+
+
+# --- the record -------------------------------------------------------------------------
+
+
+async def test_an_error_of_ours_is_on_record_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not logged: the traceback that pytest keeps would hold on to the connection.
+    monkeypatch.setattr(logging.getLogger("passivbot_ws_plugin.server"), "disabled", True)
+    async with besieged(("auth.failure", "internal error")) as siege:
+        client = await siege.stranger()
+        monkeypatch.setattr(siege.server._authenticator, "check_token", lambda attempt: 1 / 0)
+        await client.send(text(auth_message()))
+        assert await client.closing() == ([], 1011)
+
+
+class Unwritable(Audit):
+    """A record that cannot be written, from when it is told so."""
+
+    is_full = False
+
+    @property
+    def failure(self) -> str | None:
+        return "No space left on device" if self.is_full else None
+
+    def record(self, *args: Any, **options: Any) -> bool:
+        return not self.is_full and super().record(*args, **options)
+
+
+async def test_what_cannot_be_recorded_does_not_happen() -> None:
+    audit = Unwritable()
+    async with besieged(audit=audit) as siege:
+        audit.is_full = True
+        client = await siege.stranger()
+        await client.send(text(auth_message()))
+        [answer], code = await client.closing()
+        assert answer.json()["success"] is False
+        assert "cannot record logins now" in answer.json()["message"]
+        assert code == 1013
+        await siege.show()  # who is in stays in
+        health = await siege.attacker()
+        await health.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await health.response())[0] == 503
+        assert b"space" not in await health.rest()
+
+
+async def test_what_cannot_be_recorded_happens_if_the_owner_wants() -> None:
+    audit = Unwritable()
+    async with besieged(audit=audit, stays=True, audit_options={"required": False}) as siege:
+        audit.is_full = True
+        await siege.client()
+
+
+async def test_nothing_that_a_stranger_says_of_itself_forges_a_line() -> None:
+    forged = '\x85\x9b31m\\", "event": "auth.success", "key": "' + KEY
+    record: Record = ("auth.failure", "unknown public_key_part")
+    async with besieged(record) as siege:
+        client = await siege.attacker()
+        host = "x"
+        await client.send(
+            (
+                f'GET /","event":"auth.success","x":"?token={TOKEN} HTTP/1.1\r\nHost: {host}\r\n'
+                "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                f"Origin: {forged}\r\nUser-Agent: {forged}\r\nX-Forwarded-For: {forged}\r\n\r\n"
+            ).encode("latin-1")
+        )
+        assert (await client.response())[0] == 101
+        await client.send(frame(TEXT, login(part="\r\n" + forged).encode()))
+        assert (await client.closing())[1] == 4401
+        line = json.loads(siege.audit_log.lines[-1])
+        assert (line["event"], line["origin"], line["user_agent"]) == ("auth.failure", forged, forged)
+        assert line["path"] == '/","event":"auth.success","x":"'
+        assert line["key"].startswith("hash:")

@@ -1,0 +1,241 @@
+"""Hostile readers, and what could disturb the stream.
+
+==============================================  ==================================================
+a client that never reads, beside the others    ``tests/ws/test_server.py`` too
+a config full of secrets                        ``tests/ws/test_redaction.py``, ``test_server.py``
+closing with stuck clients                      ``tests/ws/test_server.py``
+a password changed while connected              ``tests/ws/test_server.py``, ``test_plugin.py``
+a port that is taken, and freed later           ``tests/ws/test_plugin.py``
+a source that raises or stalls                  ``tests/hooks/test_sidecar.py``, ``test_liveness.py``
+a plugin that raises, blocks or exits           ``tests/hooks/test_host.py``
+==============================================  ==================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import resource
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+import pytest
+from raw import PING, TEXT, RawClient, text
+from servers import auth_message
+from siege import Record, Siege, besieged
+
+from passivbot_hooks import Position
+
+ACCEPTED: Final = ("auth.success", "accepted")
+LEFT: Final = ("auth.disconnect", "left without an auth message")
+SILENT: Final = ("auth.timeout", "no auth message in time")
+
+#: A client's buffer in the kernel, and what is published to fill it.
+SMALL: Final = 4_096
+LARGE: Final = "x" * 50_000
+
+#: No float, though a host may pass it on as one.
+DECIMAL: Final[Any] = Decimal("0.1")
+
+SLOW: Final = {"buffer_soft_bytes": 65_536, "buffer_hard_bytes": 524_288, "buffer_soft_s": 0.3}
+
+
+# --- slow clients -----------------------------------------------------------------------
+
+
+async def test_a_client_that_never_reads_is_cut_off() -> None:
+    async with besieged(ACCEPTED, limits=SLOW, stays=True) as siege:
+        await siege.client(receive_buffer=SMALL)
+        while len(siege.server._hub) == 2:
+            await siege.show(exchange=LARGE)
+        await siege.ended()
+
+
+async def test_a_client_that_reads_a_byte_at_a_time_is_cut_off() -> None:
+    async with besieged(ACCEPTED, limits=SLOW, stays=True) as siege:
+        client = await siege.client(receive_buffer=SMALL)
+        while siege.hostile:
+            await siege.show(exchange=LARGE)
+            await client.reader.read(1)
+        await siege.ended()
+
+
+async def test_a_client_that_asks_and_never_reads_is_cut_off() -> None:
+    limits = {**SLOW, "messages_per_s": 10_000.0, "messages_burst": 10_000}
+    async with besieged(ACCEPTED, limits=limits, stays=True) as siege:
+        siege.cache.put_config("main", {"live": {"user": LARGE}})
+        client = await siege.client(receive_buffer=SMALL)
+        for _ in range(200):
+            client.writer.write(text({"type": "get_config"}))
+        await siege.ended()
+
+
+@pytest.mark.parametrize("is_client", [False, True], ids=["stranger", "client"])
+async def test_who_reads_but_never_pongs_is_closed(is_client: bool) -> None:
+    record: Record = ACCEPTED if is_client else ("auth.disconnect", "stopped answering pings")
+    limits = {"ping_interval_s": 0.1, "ping_timeout_s": 0.1, "auth_s": 10.0}
+    async with besieged(record, limits=limits) as siege:
+        client = await (siege.client() if is_client else siege.stranger())
+        frames, code = await client.closing()
+        assert {received.opcode for received in frames} == {PING}
+        assert code == 1011
+
+
+# --- strangers --------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def publishing(siege: Siege) -> AsyncIterator[None]:
+    """Publish without a pause; the good client gets all of it."""
+    is_done = False
+
+    async def publish() -> None:
+        while not is_done:
+            await siege.show()
+
+    task = asyncio.create_task(publish())
+    try:
+        yield
+    finally:
+        is_done = True
+        await task
+
+
+async def test_a_stranger_never_gets_statistics_not_in_the_race_either() -> None:
+    count = 20
+    limits = {"unauthenticated_per_address": 2 * count, "connections_per_address": 2 * count}
+    async with besieged(*[("auth.failure", "wrong token")] * count, limits=limits) as siege:
+        siege.expected += [ACCEPTED] * count
+
+        async def wrong(client: RawClient) -> None:
+            await client.send(text(auth_message("wrong")))
+            [answer], code = await client.closing()
+            assert (answer.json()["success"], code) == (False, 4401)
+
+        async def right(client: RawClient) -> None:
+            await client.send(text(auth_message()))
+            assert (await client.message())["success"]
+            numbers = [(await client.message())["seq"] for _ in range(10)]
+            assert numbers == list(range(numbers[0], numbers[0] + 10))
+            await siege.dismiss(client)
+
+        clients = [await siege.stranger() for _ in range(2 * count)]
+        async with publishing(siege):
+            await asyncio.gather(
+                *(wrong(client) for client in clients[::2]), *(right(client) for client in clients[1::2])
+            )
+
+
+async def test_a_thousand_come_and_go_while_it_publishes() -> None:
+    """Each in one of five ways, from connecting to a reset right after the login."""
+    async with besieged(stays=True, limits={"auth_s": 10.0, "handshake_s": 10.0}) as siege:
+
+        async def come_and_go(number: int) -> None:
+            source = f"127.0.5.{1 + number % 250}"
+            client = await siege.attacker(source)
+            way = number % 5
+            if way == 1:
+                await client.send(b"GET / HTTP/1.1\r\n")
+                siege.expected.append(("connection.refused", "bad handshake"))
+            elif way > 1:
+                assert await client.upgrade() == 101
+            if way == 2:
+                siege.expected.append(LEFT)
+            elif way > 2:
+                siege.expected.append(ACCEPTED)
+                await client.send(text(auth_message()))
+                assert (await client.message())["success"]
+            if way == 4:
+                client.reset()
+            await siege.dismiss(client)
+
+        async with publishing(siege):
+            for first in range(0, 1_000, 20):
+                await asyncio.gather(*(come_and_go(number) for number in range(first, first + 20)))
+        await siege.ended()
+
+
+# --- hostile figures --------------------------------------------------------------------
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise AssertionError(f"{constant} on the wire")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [  # whatever a host passes on, annotations or not
+        {"balance": float("nan")},
+        {"balance": float("-inf"), "upnl": Decimal("NaN")},
+        {"balance": Decimal("1e999")},
+        {"balance": 10**400, "timestamp": 2**80},
+        {"balance": dt.datetime(2026, 1, 1, tzinfo=dt.UTC)},
+        {"balance": {1, 2}, "exchange": {"a"}},
+        {"exchange": "\ud800 \0 \u2028"},
+        {"positions": (Position("\udfff", "long", float("nan"), DECIMAL),)},
+    ],
+)
+async def test_what_json_cannot_say_is_said_as_null_or_repaired(changes: dict[str, Any]) -> None:
+    async with besieged(ACCEPTED, stays=True) as siege:
+        client = await siege.client()
+        await siege.show(**{"version": "changed", **changes})
+        received = await client.frame()
+        assert received.opcode == TEXT
+        document = json.loads(received.payload.decode(), parse_constant=_refuse)
+        assert (document["type"], document["seq"]) == ("statistics", 2)
+
+
+# --- the machine ------------------------------------------------------------------------
+
+
+async def test_the_clock_set_back_moves_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {"auth_failures": 1, "auth_s": 0.6}
+    async with besieged(SILENT, ("auth.failure", "wrong token"), limits=limits) as siege:
+        client, other = await siege.stranger(), await siege.stranger("127.0.0.67")
+        then = time.time() - 86_400
+        monkeypatch.setattr(time, "time", lambda: then)
+        await other.send(text(auth_message("wrong")))
+        assert (await other.closing())[1] == 4401
+        assert 0 < siege.server._throttle.wait_s("127.0.0.67") <= 2
+        await siege.show()
+        assert await client.closing() == ([], 4408)
+
+
+@contextmanager
+def descriptors_exhausted() -> Iterator[None]:
+    """Not one more descriptor for this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as probe:
+        lowest = probe.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            socket.socket()
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_descriptors_exhausted_and_free_again() -> None:
+    """Who is in stays in and gets every change; who waits in the kernel's queue gets in afterwards."""
+    async with besieged(ACCEPTED, complaint="out of system resource", stays=True) as siege:
+        waiting = socket.socket()
+        waiting.setblocking(False)
+        host, _, port = siege.address.removeprefix("ws://").rpartition(":")
+        refused = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: refused.set())
+        with descriptors_exhausted():
+            await loop.sock_connect(waiting, (host, int(port)))  # the kernel's doing, not the server's
+            async with asyncio.timeout(10):
+                await refused.wait()
+            await siege.show()
+        loop.set_exception_handler(None)
+        reader, writer = await asyncio.open_connection(sock=waiting)
+        client = siege.take(RawClient(reader, writer))
+        assert (await client.log_in(auth_message()))["success"]

@@ -7,6 +7,7 @@ import hashlib
 import json
 import sys
 
+from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 
@@ -14,21 +15,17 @@ def main(address: str, password: str, key_part: str) -> None:
     token = hashlib.sha256((password + key_part).encode()).hexdigest()
     with connect(address, proxy=None) as websocket:
         websocket.send(json.dumps({"type": "auth", "token": token, "public_key_part": key_part}))
-        result = json.loads(websocket.recv())
-        if not result["success"]:
-            sys.exit(result["message"])
         for text in websocket:
             message = json.loads(text)
-            if message["type"] != "statistics":
-                print(message)
-                continue
-            data = message["data"]
-            print(
-                f"{message['bot']} {data['status']}: balance {data['balance']} {data['quote']}, "
-                f"upnl {data['upnl']}, {len(data['positions'])} positions, "
-                f"{data['open_orders_count']} open orders",
-                flush=True,
-            )
+            if message["type"] == "statistics":
+                bot, data = message["bot"], message["data"]
+                line = (
+                    "{bot} {status}: balance {balance} {quote}, upnl {upnl}, {open_orders_count} open orders"
+                )
+                print(line.format(bot=bot, **data), flush=True)
+            else:
+                print(message["message"], flush=True)
+        sys.exit(f"closed: {websocket.close_code} {websocket.close_reason}")
 
 
 if __name__ == "__main__":
@@ -38,3 +35,5 @@ if __name__ == "__main__":
         pass
     except TypeError:
         sys.exit(__doc__)
+    except (OSError, WebSocketException) as error:
+        sys.exit(f"{sys.argv[1]}: {error}")

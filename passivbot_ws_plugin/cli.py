@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from passivbot_hooks import HooksError, load_config
-from passivbot_hooks.cli import configure_logging, stop_on_signals
+from passivbot_hooks.cli import configure_logging, number_from, stop_on_signals
 
 from .audit.tail import Table, Tail
 from .audit.verify import verify
@@ -20,7 +20,7 @@ from .auth import make_token
 from .demo import Demo, is_free
 from .errors import SettingsError
 from .plugin import plugin
-from .settings import parse_settings
+from .settings import DEFAULT_PORT, parse_settings
 
 _AUTH_MESSAGE_HELP = """\
 Print the `auth` message that a client must send, from the password and the key part in CONFIG.
@@ -106,9 +106,10 @@ def _demo(arguments: argparse.Namespace) -> int:
         print(f"passivbot-ws: port {arguments.port} is taken; give another --port", file=sys.stderr)
         return 2
     configure_logging(verbose=arguments.verbose)
+    is_default_free = arguments.port is not None or is_free(DEFAULT_PORT)
     with stop_on_signals() as stop, tempfile.TemporaryDirectory(prefix="passivbot-ws-demo-") as directory:
         demo = Demo(Path(directory), arguments.port, plugin)
-        listened = demo.run(stop, lambda address: _print_welcome(demo, address))
+        listened = demo.run(stop, lambda address: _print_welcome(demo, address, is_port_free=is_default_free))
     if not listened:
         print("passivbot-ws: the server did not start; the log above says why", file=sys.stderr)
         return 1
@@ -131,6 +132,7 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    arguments.file.stat()  # the file's own absence first, not that of its key
     report = verify(arguments.file)
     if report.fault is not None:
         print(f"{arguments.file}: {report.fault}")
@@ -158,11 +160,12 @@ def _print_rows(rows: Sequence[str]) -> None:
     sys.stdout.flush()
 
 
-def _print_welcome(demo: Demo, address: str) -> None:
+def _print_welcome(demo: Demo, address: str, *, is_port_free: bool) -> None:
+    note = "" if is_port_free else f"\nPort {DEFAULT_PORT} is taken, so it has another one."
     credentials = f"{address} '{demo.password}' {demo.key_part}"
     print(
         f"""
-A paper bot is being served: a random walk, no exchange, no money.
+A paper bot is being served: a random walk, no exchange, no money.{note}
 
   address          {address}
   password         {demo.password}
@@ -170,8 +173,10 @@ A paper bot is being served: a random walk, no exchange, no money.
 
 Watch it from the checkout's root, in another terminal:
 
-  .venv/bin/python examples/python_client.py {credentials}
+  {sys.executable} examples/python_client.py {credentials}
   npm install --prefix examples/js-client && node examples/js-client/cli.mjs {credentials}
+  {sys.executable} -m http.server --bind 127.0.0.1 --directory examples/js-client 8000
+      and open http://127.0.0.1:8000/page.html
 
 Ctrl-C ends it.
 """,
@@ -200,7 +205,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     demo.set_defaults(command=_demo)
     demo.add_argument(
-        "--port", type=_port, help="the port to serve on (default: 8765, or any free one if that is taken)"
+        "--port",
+        type=number_from(0, 65_535, int),
+        help="the port to serve on (default: 8765, or any free one if that is taken)",
     )
     demo.add_argument("--verbose", action="store_true", help="log more, with tracebacks")
     _add_audit(commands.add_parser(
@@ -232,19 +239,10 @@ def _add_audit(audit: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     tail.add_argument("--follow", action="store_true", help="go on with each new line, through rotations")
     tail.add_argument(
-        "-n", metavar="LINES", dest="lines", type=_count, default=20, help="how many (default: %(default)s)"
+        "-n",
+        metavar="LINES",
+        dest="lines",
+        type=number_from(1, 1_000_000, int),
+        default=20,
+        help="how many (default: %(default)s)",
     )
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if not 0 <= count <= 1_000_000:
-        raise argparse.ArgumentTypeError("must be from 0 to 1000000")
-    return count
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65_535:
-        raise argparse.ArgumentTypeError("must be from 0 (any free port) to 65535")
-    return port

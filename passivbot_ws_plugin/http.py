@@ -51,10 +51,11 @@ def answer(request: Request, failure: str | None) -> Response:
     return response
 
 
-def turn_away(status: HTTPStatus, retry_after_s: int) -> Response:
-    """Refuse a connection before it is one."""
-    response = respond(status, f"{status.phrase}\n")
-    response.headers["Retry-After"] = str(max(1, retry_after_s))
+def turn_away(status: HTTPStatus, retry_after_s: int, why: str = "Too many connections.") -> Response:
+    """Refuse a connection before it is one, and say when to come back."""
+    retry_after_s = max(1, retry_after_s)
+    response = respond(status, f"{why} Try again in {retry_after_s} s.\n")
+    response.headers["Retry-After"] = str(retry_after_s)
     return response
 
 

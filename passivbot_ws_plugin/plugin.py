@@ -33,6 +33,7 @@ class WebSocketPlugin:
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._owner: str | None = None
+        self._has_settings = False
         self._address: str | None = None
         self._address_changed = threading.Condition()
 
@@ -54,7 +55,7 @@ class WebSocketPlugin:
     @hookimpl
     def on_shutdown(self) -> None:
         """Stop the server, stuck clients or not."""
-        worker, self._worker, self._owner = self._worker, None, None
+        worker, self._worker, self._owner, self._has_settings = self._worker, None, None, False
         if worker is not None and not worker.stop(STOP_S):
             _log.error("worker.left_behind", reason=f"did not stop in {STOP_S} s")
 
@@ -76,8 +77,7 @@ class WebSocketPlugin:
             self._worker = worker
         return self._worker
 
-    @staticmethod
-    def _configure(worker: Worker, bot: str, config: Mapping[str, Any]) -> None:
+    def _configure(self, worker: Worker, bot: str, config: Mapping[str, Any]) -> None:
         settings: Settings | None
         try:
             settings = parse_settings(config)
@@ -85,8 +85,10 @@ class WebSocketPlugin:
             _log.warning("server.off", bot=bot, reason=str(exc))
             settings = None
         except SettingsError as exc:
-            _log.error("settings.refused", bot=bot, reason=str(exc), consequence="the last good ones stay")
+            consequence = "the last good ones stay" if self._has_settings else "the server stays off"
+            _log.error("settings.refused", bot=bot, reason=str(exc), consequence=consequence)
             return
+        self._has_settings = settings is not None
         for warning in () if settings is None else settings.warnings:
             _log.warning("settings.unwise", bot=bot, reason=warning)
         worker.configure(settings)

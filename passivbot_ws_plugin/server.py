@@ -73,6 +73,8 @@ _NO_STATISTICS: Final = encode(
     Error("no statistics yet; they are sent as soon as the bot writes some", "unavailable")
 )
 
+_NOT_YOURS: Final = encode(Error("this key may not see the statistics", "forbidden"))
+
 _log = get_logger(__name__)
 
 # The library tells of each connection's ups and downs, and warns of those that end while they are
@@ -198,7 +200,8 @@ class Server:
         wait_s = self._throttle.wait_s(connection.host)
         if wait_s > 0:
             self._record("auth.throttled", "address is locked", connection, connection.visitor())
-            return http.turn_away(HTTPStatus.TOO_MANY_REQUESTS, math.ceil(wait_s))
+            why = "Too many failed logins from this address."
+            return http.turn_away(HTTPStatus.TOO_MANY_REQUESTS, math.ceil(wait_s), why)
         origins = self.settings.options.origins
         origin = connection.visitor().origin
         if origins is not None and origin is not None and origin not in origins:
@@ -284,11 +287,17 @@ class Server:
         is_recorded = self._record(
             "auth.success", "accepted", connection, visitor, key=principal.key, method=principal.method
         )
-        if not is_recorded and self.settings.options.audit.required:
-            message = "Authentication failed: the server cannot record logins now; try again later"
-            connection.write(reject("not recorded", message).answer)
-            await connection.end(CLOSE_TRY_LATER, "logins cannot be recorded")
-            return None
+        if not is_recorded:
+            if self.settings.options.audit.required:
+                self._record(
+                    "auth.failure", "login cannot be recorded", connection, visitor, key=principal.key,
+                    method=principal.method,
+                )  # fmt: skip
+                message = "Authentication failed: the server cannot record logins now; try again later"
+                connection.write(reject("not recorded", message).answer)
+                await connection.end(CLOSE_TRY_LATER, "logins cannot be recorded")
+                return None
+            _log.warning("auth.success_not_on_record", key=principal.key, peer=visitor.peer)
         self._throttle.succeeded(connection.host)
         connection.promote()
         if principal.method == "token" and self._authenticator.token_policy == "warn":
@@ -313,7 +322,7 @@ class Server:
         session = Session(
             principal,
             self._cache,
-            include_secrets=self._may_see_secrets(connection),
+            include_secrets=self._may_see_secrets(connection, principal),
             bad_messages_max=limits.bad_messages,
             rate=TokenBucket(limits.messages_per_s, limits.messages_burst, connection.loop.time),
         )
@@ -327,6 +336,8 @@ class Server:
                 self._hub.join(client)
                 if self._cache.is_empty:
                     connection.write(_NO_STATISTICS)
+            else:
+                connection.write(_NOT_YOURS)
             async for frame in connection:
                 answer = session.receive(frame)
                 self._hub.answer(client, answer.payload)
@@ -359,10 +370,12 @@ class Server:
             bots=self._cache.bots,
         )
 
-    def _may_see_secrets(self, connection: Connection) -> bool:
+    def _may_see_secrets(self, connection: Connection, principal: Principal) -> bool:
         policy = self.settings.options.config_secrets
         is_private = connection.is_encrypted or is_loopback(connection.host)
-        return policy == "include" or (policy == "auto" and is_private)
+        # A further key has scopes and an end, which the other passwords would get it around.
+        is_owner = principal.credential == self.settings.credentials[0]
+        return policy == "include" or (policy == "auto" and is_private and is_owner)
 
 
 #: The reason of a rejection that is no failure: the address has to wait.

@@ -111,7 +111,12 @@ class Serving:
             return False
         # Not before it listens: another sidecar's file is locked while its server has the port.
         # A file that cannot be opened is tried again at each record.
-        audit.open()
+        if not audit.open() and settings.options.audit.required:
+            _log.error(
+                "server.refuses_logins",
+                reason=audit.failure,
+                consequence="nobody can log in until it can be written; see plugins.websocket.audit",
+            )
         self._server, self._audit = server, audit
         _log.info("server.listening", address=address)
         self._on_address(address)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -19,7 +20,7 @@ from passivbot_hooks.toggles import type_name
 
 from .credentials import Credential, make_credentials, weaknesses
 from .errors import NotConfiguredError, SettingsError
-from .options import AuditOptions, AuthOptions, Key, Limits, Options, Tls
+from .options import ALL_SCOPES, AuditOptions, AuthOptions, Key, Limits, Options, Tls
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8765
@@ -53,6 +54,7 @@ def parse_settings(config: Mapping[str, Any]) -> Settings:
     live = config.get("live")
     if not isinstance(live, Mapping):
         raise SettingsError("live", "must be an object that holds websocket_password, ...")
+    _refuse_unknown(live)
     options = _options(config)
     password = _required_text(live, "websocket_password")
     key_part = _required_text(live, "websocket_public_key_part")
@@ -62,46 +64,120 @@ def parse_settings(config: Mapping[str, Any]) -> Settings:
         credentials=make_credentials(password, key_part, options.keys),
         options=options,
     )
-    return msgspec.structs.replace(settings, warnings=_check_exposure(settings))
+    warnings = (*_check_exposure(settings), *_doubts(settings))
+    return msgspec.structs.replace(settings, warnings=warnings)
+
+
+#: The published keys.
+_LIVE_KEYS: Final = (
+    "websocket_host",
+    "websocket_port",
+    "websocket_password",
+    "websocket_public_key_part",
+)
+
+
+def _refuse_unknown(live: Mapping[str, Any]) -> None:
+    for name in live:
+        if str(name).startswith("websocket_") and name not in _LIVE_KEYS:
+            raise SettingsError(f"live.{name}", f"is not a setting{did_you_mean(name, _LIVE_KEYS)}")
+
+
+def _doubts(settings: Settings) -> Iterator[str]:
+    """What is allowed, and hardly what was meant."""
+    for credential in settings.credentials:
+        if credential.has_expired(time.time()):
+            yield f"plugins.websocket.keys.{credential.key}.expires: is over; nobody can log in with this key"
+        for path, text in ((credential.path, credential.password), (_key_path(credential), credential.key)):
+            # HJSON's trap: an unquoted string goes on to the end of its line.
+            if re.search(r"\s(//|#|/\*)|[,}]$", text):
+                yield f"{path}: seems to end in a comment or a comma; put the string in quotes"
+
+
+def _key_path(credential: Credential) -> str:
+    is_published = credential.path == "live.websocket_password"
+    return "live.websocket_public_key_part" if is_published else f"plugins.websocket.keys.{credential.key}"
 
 
 def _options(config: Mapping[str, Any]) -> Options:
-    try:
-        options = msgspec.convert(plugin_options(config, "websocket"), Options)
-    except msgspec.ValidationError as exc:
-        raise _settings_error(str(exc)) from None
+    section = plugin_options(config, "websocket")
+    keys = section.pop("keys", {})
+    options = _convert(section, Options, "plugins.websocket")
+    if not isinstance(keys, Mapping):
+        raise SettingsError("plugins.websocket.keys", f"must be an object of keys, not {type_name(keys)}")
+    # Each by itself: msgspec's errors do not say which of them is wrong.
+    parsed = {name: _convert(key, Key, f"plugins.websocket.keys.{name}") for name, key in keys.items()}
     if options.limits.buffer_hard_bytes < options.limits.buffer_soft_bytes:
         raise SettingsError(
             "plugins.websocket.limits.buffer_hard_bytes", "must not be less than buffer_soft_bytes"
         )
-    return options
+    return msgspec.structs.replace(options, keys=parsed)
 
+
+_T = TypeVar("_T", bound=Struct)
 
 #: The options of each object, by its path below ``plugins.websocket``, for the did-you-mean.
 _KNOWN: Final[Mapping[str, type[Struct]]] = {
-    "": Options,
     ".limits": Limits,
     ".tls": Tls,
     ".auth": AuthOptions,
     ".audit": AuditOptions,
-    ".keys[...]": Key,
 }
 
+#: What may stand where msgspec only says that something may not.
+_CHOICES: Final[Mapping[str, str]] = {
+    "config_secrets": "auto, include or mask",
+    "token": "allow, warn or deny",
+    "scopes": "one of " + ", ".join(ALL_SCOPES),
+}
 
-def _settings_error(text: str) -> SettingsError:
+#: msgspec's words and an owner's.
+_WORDS: Final = (
+    (r"^Expected", "must be"),
+    (r"^Invalid RFC3339 encoded datetime", "must be a time with a zone, such as 2027-01-01T00:00:00Z"),
+    (r"\bobject\b", "an object"),
+    (r"\barray of length >= 1", "a list that is not empty"),
+    (r"\barray\b", "a list"),
+    (r"\bstr of length >= 1", "a string that is not empty"),
+    (r"\bstr\b", "a string"),
+    (r"\bbool\b", "true or false"),
+    (r"\bint\b", "a whole number"),
+    (r"\bfloat\b", "a number"),
+    (r"\bdatetime with a timezone component", "a time with a zone, such as 2027-01-01T00:00:00Z"),
+    (r"\bdatetime\b", "a time in quotes"),
+    (r"> 0\.0", "more than 0"),
+    (r">= (\S+)", r"of at least \1"),
+    (r"<= (\S+)", r"of at most \1"),
+    (r" \| ", " or "),
+    (r", got ", ", not "),
+)
+
+
+def _convert(value: object, kind: type[_T], path: str) -> _T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as exc:
+        raise _settings_error(str(exc), kind, path) from None
+
+
+def _settings_error(text: str, kind: type[Struct], path: str) -> SettingsError:
     """Msgspec's message as ours: ``Expected `int`, got `str` - at `$.limits.auth_s```."""
     reason, _, at = text.partition(" - at `$")
     at = at.rstrip("`")
-    path = "plugins.websocket" + at
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", reason, re.DOTALL)
     if unknown is not None:
-        name = unknown[1]
-        known = _KNOWN[at].__struct_fields__ if at in _KNOWN else ()
-        return SettingsError(f"{path}.{name}", f"is not an option{did_you_mean(name, known)}")
+        known = _KNOWN.get(at, kind).__struct_fields__
+        return SettingsError(f"{path}{at}.{unknown[1]}", f"is not an option{did_you_mean(unknown[1], known)}")
     missing = re.fullmatch(r"Object missing required field `(.*)`", reason)
     if missing is not None:
-        return SettingsError(f"{path}.{missing[1]}", "is missing")
-    return SettingsError(path, reason.replace("`", "").replace("Expected", "must be", 1))
+        return SettingsError(f"{path}{at}.{missing[1]}", "is missing")
+    if reason.startswith("Invalid enum value"):
+        choices = next((choices for name, choices in _CHOICES.items() if name in at), "")
+        return SettingsError(f"{path}{at}", f"must be {choices}")
+    reason = reason.replace("`", "")
+    for pattern, words in _WORDS:
+        reason = re.sub(pattern, words, reason)
+    return SettingsError(f"{path}{at}", reason)
 
 
 def _host(value: object) -> str:

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -82,7 +82,7 @@ def configure_logging(*, verbose: bool) -> None:
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; the old handlers come back afterwards."""
+    """An event that SIGINT, SIGTERM and SIGHUP set; the old handlers come back afterwards."""
     stop = threading.Event()
 
     def handle(signum: int, frame: object) -> None:
@@ -90,7 +90,10 @@ def stop_on_signals() -> Iterator[threading.Event]:
         # instructions, which may be inside stop.wait() and hold the event's own lock.
         _thread.start_new_thread(stop.set, ())
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)  # the terminal closed; nohup asks not to hear of it
+    previous = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield stop
     finally:
@@ -104,7 +107,15 @@ def _run(arguments: argparse.Namespace) -> int:
         bots = watched_bots(configs, root=arguments.monitor_root, chosen=arguments.bot)
         for bot in bots:
             where = bot.directory
-            _log.info("bot %r: watching %s/%s/%s", bot.name, where.root, where.exchange or "*", where.user)
+            root = where.root.absolute()
+            _log.info("bot %r: watching %s/%s/%s", bot.name, root, where.exchange or "*", where.user)
+            if where.find() is None:
+                what = f"user {where.user!r}" if root.is_dir() else "such directory"
+                _log.warning(
+                    "bot %r: no %s in %s yet; a bot makes it when it first runs. If yours runs already, give "
+                    "--monitor-root DIR",
+                    bot.name, what, root,
+                )  # fmt: skip
         Sidecar(PluginHost(), bots, poll_s=arguments.poll).run(stop)
     _log.info("ended")
     return 0
@@ -176,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
         help="which bot, where one user is on several exchanges; once for each such config",
     )  # fmt: skip
     run.add_argument(
-        "--poll", metavar="SECONDS", type=_seconds(0.01, 60), default=POLL_S,
+        "--poll", metavar="SECONDS", type=number_from(0.01, 60), default=POLL_S,
         help="time between two looks at the files (default: %(default)s)",
     )  # fmt: skip
 
@@ -189,12 +200,17 @@ def _parser() -> argparse.ArgumentParser:
     paper.add_argument("dir", metavar="DIR", type=Path, help="the monitor root to write under")
     paper.add_argument("--exchange", type=_name, default="fake", help="(default: %(default)s)")
     paper.add_argument("--user", type=_name, default="main", help="(default: %(default)s)")
-    paper.add_argument("--symbols", type=_count, default=20, help="how many to trade (default: %(default)s)")
     paper.add_argument(
-        "--interval", metavar="SECONDS", type=_seconds(0.01, 3600), default=1.0,
+        "--symbols",
+        type=number_from(1, 10_000, int),
+        default=20,
+        help="how many to trade (default: %(default)s)",
+    )
+    paper.add_argument(
+        "--interval", metavar="SECONDS", type=number_from(0.01, 3600), default=1.0,
         help="time between two snapshots (default: %(default)s)",
     )  # fmt: skip
-    paper.add_argument("--seed", type=int, help="walk the same walk again")
+    paper.add_argument("--seed", type=int, metavar="NUMBER", help="walk the same walk again")
     return parser
 
 
@@ -213,23 +229,20 @@ def _command(
     return parser
 
 
-class _seconds:  # noqa: N801  argparse names a type in its errors by this name
-    def __init__(self, low: float, high: float) -> None:
-        self._low, self._high = low, high
-        self.__name__ = f"seconds from {low:g} to {high:g}"
+def number_from(low: float, high: float, kind: type[float] = float) -> Callable[[str], float]:
+    """A type for argparse: a number within bounds, with an error that says which."""
 
-    def __call__(self, text: str) -> float:
-        value = float(text)
-        if not self._low <= value <= self._high:
-            raise ValueError
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            whole = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"must be {whole} from {low:g} to {high:g}, not {text!r:.40}")
         return value
 
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 10_000:
-        raise argparse.ArgumentTypeError("must be from 1 to 10000")
-    return value
+    return parse
 
 
 def _name(text: str) -> str:

@@ -16,6 +16,9 @@ import hjson
 
 from .errors import ConfigError
 
+#: HJSON's trap, which its parser's errors never name.
+_HINT: Final = "put strings in quotes: one without them goes on to the end of its line"
+
 #: A Passivbot config is some 20 kB; one of megabytes is some other file, and the
 #: parser, pure Python, would need seconds for it.
 CONFIG_MAX_BYTES: Final = 1_048_576
@@ -74,7 +77,7 @@ def parse_config(path: Path, raw: bytes) -> BotConfig:
     try:
         data = hjson.loads(text, object_pairs_hook=dict)
     except hjson.HjsonDecodeError as exc:
-        raise ConfigError(path, f"not valid HJSON: {exc.msg}", line=exc.lineno) from exc
+        raise ConfigError(path, f"not valid HJSON: {exc.msg}; {_HINT}", line=exc.lineno) from exc
     except RecursionError as exc:
         raise ConfigError(path, "nested too deeply; is it a bot's config?") from exc
     # The parser lets errors of other kinds through (a number of 5,000 digits, a broken

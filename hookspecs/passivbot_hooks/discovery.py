@@ -95,7 +95,7 @@ def hook_implementations(name: str, plugin: object) -> dict[str, HookImpl]:
     try:
         manager.register(plugin, name)
     except pluggy.PluginValidationError as exc:
-        raise PluginError(name, " ".join(str(exc).split())) from exc
+        raise PluginError(name, f"{' '.join(str(exc).split())}; hooks take {_signatures()}") from exc
     # An object whose attributes raise when looked at raises here, with anything.
     except PLUGIN_FAILURES as exc:
         raise PluginError(name, f"is not a plugin: {describe(exc)}") from exc
@@ -111,7 +111,7 @@ def hook_implementations(name: str, plugin: object) -> dict[str, HookImpl]:
         kind = type(plugin).__name__
         raise PluginError(
             name,
-            f"a {kind} without any hook; announce an instance or a module "
+            f"an object of type {kind} without any hook; announce an instance or a module "
             "with functions marked by passivbot_hooks.hookimpl",
         )
     return implementations
@@ -131,6 +131,11 @@ def _refuse_unusable(name: str, hook: str, implementation: HookImpl) -> None:
         )
     if inspect.isgeneratorfunction(function):
         raise PluginError(name, f"{hook} is a generator, so its body would never run; take out `yield`")
+
+
+def _signatures() -> str:
+    hooks = {hook: function for hook, function in vars(specs).items() if hook.startswith("on_")}
+    return ", ".join(f"{hook}({', '.join(inspect.signature(f).parameters)})" for hook, f in hooks.items())
 
 
 def describe(exc: BaseException) -> str:

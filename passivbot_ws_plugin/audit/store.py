@@ -167,11 +167,11 @@ def open_to_read(path: Path) -> BinaryIO:
         AuditFileError: It is no regular file.
         OSError: It cannot be opened.
     """
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         raise AuditFileError(f"{path}: is not a regular file")
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 def read_lines(file: BinaryIO) -> Iterator[bytes]:

@@ -46,9 +46,9 @@ def test_what_cannot_start_is_one_clear_line_and_exit_code_2(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["run", "x", "--poll", "0"], "invalid seconds from 0.01 to 60 value: '0'"),
-        (["run", "x", "--poll", "nan"], "invalid seconds from 0.01 to 60 value"),
-        (["paper", "x", "--symbols", "0"], "must be from 1 to 10000"),
+        (["run", "x", "--poll", "0"], "must be a number from 0.01 to 60, not '0'"),
+        (["run", "x", "--poll", "nan"], "must be a number from 0.01 to 60, not 'nan'"),
+        (["paper", "x", "--symbols", "0"], "must be a whole number from 1 to 10000, not '0'"),
         (["paper", "x", "--user", "a/b"], "must be the name of one directory"),
     ],
 )
@@ -88,7 +88,7 @@ def test_plugins_imports_what_is_on_and_calls_nothing(
     plugins_for_tests.recording.calls.clear()
     assert main(["plugins", str(config)]) == 1
     out = capsys.readouterr().out
-    assert "a int without any hook" in out
+    assert "type int without any hook" in out
     assert plugins_for_tests.recording.calls == []
 
 

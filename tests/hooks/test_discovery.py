@@ -77,12 +77,12 @@ def test_an_import_that_fails_is_one_clear_error(
         (plugins.wrapper, "on_shutdown is a hook wrapper"),
         (plugins.generator, "on_shutdown is a generator"),
         (plugins.misspelled, "on_stat_updated is not a hook; did you mean on_stats_updated?"),
-        (plugins.wrong_argument, "bott"),
-        (plugins.no_hook, "a NoHook without any hook"),
+        (plugins.wrong_argument, "hooks take on_config_loaded(bot, config), on_stats_updated(bot, stats)"),
+        (plugins.no_hook, "type NoHook without any hook"),
         (plugins.raises_when_looked_at, "is not a plugin: RuntimeError: do not look"),
-        (plugins.number, "a int without any hook"),
-        (plugins.function, "a function without any hook"),
-        (None, "a NoneType without any hook"),
+        (plugins.number, "type int without any hook"),
+        (plugins.function, "type function without any hook"),
+        (None, "type NoneType without any hook"),
     ],
 )
 def test_each_kind_of_broken_plugin_has_its_error(plugin: object, said: str) -> None:

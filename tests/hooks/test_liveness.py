@@ -100,12 +100,12 @@ def test_events_are_read_when_the_file_changed_only(tmp_path: Path, monkeypatch:
     assert events.poll() == 3
 
 
-def test_a_rotated_away_file_says_nothing(tmp_path: Path) -> None:
+def test_what_was_said_last_holds_while_the_file_is_rotated_away(tmp_path: Path) -> None:
     events = StopEvent(tmp_path / "events" / "current.ndjson")
     append_event(tmp_path, "bot.stop", 3)
     assert events.poll() == 3
     (tmp_path / "events" / "current.ndjson").rename(tmp_path / "events" / "old.ndjson")
-    assert events.poll() is None
+    assert events.poll() == 3
     append_event(tmp_path, "bot.start", 4)
     assert events.poll() is None
 

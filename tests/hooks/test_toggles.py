@@ -73,3 +73,9 @@ def test_did_you_mean_lists_what_there_is_when_nothing_is_near() -> None:
 )
 def test_type_names_are_hjsons(value: Any, name: str) -> None:
     assert type_name(value) == name
+
+
+def test_a_misspelled_section_switches_everything_off_and_says_so() -> None:
+    toggles = parse_toggles({"live": {}, "plugin": {"websocket": False}})
+    assert not toggles.get("websocket").enabled
+    assert toggles.errors == ("plugin: is not read; did you mean plugins?",)

@@ -38,7 +38,7 @@ DASHBOARD = {"password": "a password of the dashboard", "scopes": ["statistics"]
 @pytest.fixture
 def cache() -> Cache:
     cache = Cache()
-    cache.put_config("main", {"live": {"user": "main"}})
+    cache.put_config("main", {"live": {"user": "main", "websocket_password": PASSWORD}})
     cache.put_statistics("main", statistics_data(make_statistics()))
     return cache
 
@@ -184,8 +184,10 @@ async def test_a_key_sees_what_its_scopes_say(cache: Cache) -> None:
         async with connect(address) as client:
             await client.send(key_message("config", DASHBOARD))
             assert (await receive(client))["success"]
+            assert (await receive(client))["code"] == "forbidden"  # told at once, instead of statistics
             await client.send('{"type":"get_config"}')
-            assert (await receive(client))["type"] == "config"  # and no statistics before it
+            # Its own scopes would mean nothing if it got the other keys' passwords.
+            assert (await receive(client))["data"]["live"]["websocket_password"] == "********"
 
 
 async def test_keys_are_added_changed_and_taken_away_while_it_runs(cache: Cache) -> None:

@@ -72,19 +72,34 @@ def test_a_wrong_live_setting_names_its_key(live: dict[str, Any], said: str) -> 
         ({"limit": {}}, "plugins.websocket.limit: is not an option; did you mean limits?"),
         ({"tls": {}}, "plugins.websocket.tls.cert: is missing"),
         ({"tls": {"cert": "x", "key": "y", "chain": "z"}}, "plugins.websocket.tls.chain: is not an option"),
-        ({"tls": {"cert": 5, "key": "y"}}, "plugins.websocket.tls.cert: must be str, got int"),
-        ({"origins": "https://x"}, "plugins.websocket.origins: must be array | null, got str"),
-        ({"auth": {"token": "maybe"}}, "plugins.websocket.auth.token"),
-        ({"audit": {"keep": 0}}, "plugins.websocket.audit.keep: must be int >= 1"),
-        ({"keys": {"phone": {}}}, "plugins.websocket.keys[...].password: is missing"),
+        (
+            {"tls": {"cert": 5, "key": "y"}},
+            "plugins.websocket.tls.cert: must be a string, not a whole number",
+        ),
+        ({"origins": "https://x"}, "plugins.websocket.origins: must be a list or null, not a string"),
+        ({"auth": {"token": "maybe"}}, "plugins.websocket.auth.token: must be allow, warn or deny"),
+        ({"audit": {"keep": 0}}, "plugins.websocket.audit.keep: must be a whole number of at least 1"),
+        ({"keys": {"phone": {}}}, "plugins.websocket.keys.phone.password: is missing"),
         (
             {"keys": {"phone": {"password": ""}}},
-            "plugins.websocket.keys[...].password: must be str of length >= 1",
+            "plugins.websocket.keys.phone.password: must be a string that is not empty",
         ),
-        ({"keys": {"phone": {"password": "p", "scopes": ["all"]}}}, "plugins.websocket.keys[...].scopes"),
-        ({"keys": {"phone": {"password": "p", "scopes": []}}}, "plugins.websocket.keys[...].scopes"),
-        ({"keys": {"phone": {"password": "p", "expires": "2027-01-01"}}}, "keys[...].expires"),
-        ({"keys": {"phone": {"password": "p", "expires": "2027-01-01T00:00:00"}}}, "keys[...].expires"),
+        (
+            {"keys": {"phone": {"password": "p", "scopes": ["all"]}}},
+            "keys.phone.scopes[0]: must be one of statistics, config, events",
+        ),
+        (
+            {"keys": {"phone": {"password": "p", "scopes": []}}},
+            "keys.phone.scopes: must be a list that is not empty",
+        ),
+        (
+            {"keys": {"phone": {"password": "p", "expires": "2027-01-01"}}},
+            "keys.phone.expires: must be a time with a zone",
+        ),
+        (
+            {"keys": {"phone": {"password": "p", "expires": "2027-01-01T00:00:00"}}},
+            "keys.phone.expires: must be a time with a zone",
+        ),
         (
             {"keys": {KEY: {"password": "p"}}},
             f"plugins.websocket.keys.{KEY}: is live.websocket_public_key_part",
@@ -95,20 +110,55 @@ def test_a_wrong_live_setting_names_its_key(live: dict[str, Any], said: str) -> 
             "plugins.websocket.keys.phone.password: the env",
         ),
         ({"limits": {"auth": 1}}, "plugins.websocket.limits.auth: is not an option; did you mean auth_s?"),
-        ({"limits": 3}, "plugins.websocket.limits: must be object, got int"),
-        ({"limits": {"auth_s": "10"}}, "plugins.websocket.limits.auth_s: must be float, got str"),
-        ({"limits": {"auth_s": 0}}, "plugins.websocket.limits.auth_s: must be float > 0.0"),
-        ({"limits": {"auth_s": None}}, "plugins.websocket.limits.auth_s: must be float, got null"),
-        ({"limits": {"message_bytes": 3}}, "plugins.websocket.limits.message_bytes: must be int >= 1024"),
+        ({"limits": 3}, "plugins.websocket.limits: must be an object, not a whole number"),
+        ({"limits": {"auth_s": "10"}}, "plugins.websocket.limits.auth_s: must be a number, not a string"),
+        ({"limits": {"auth_s": 0}}, "plugins.websocket.limits.auth_s: must be a number more than 0"),
+        ({"limits": {"auth_s": None}}, "plugins.websocket.limits.auth_s: must be a number, not null"),
+        (
+            {"limits": {"message_bytes": 3}},
+            "plugins.websocket.limits.message_bytes: must be a whole number of at least 1024",
+        ),
         ({"limits": {"buffer_hard_bytes": 2048}}, "buffer_hard_bytes: must not be less than buffer_soft"),
-        ({"config_secrets": "never"}, "plugins.websocket.config_secrets"),
-        ({"allow_plaintext": 1}, "plugins.websocket.allow_plaintext: must be bool, got int"),
+        ({"config_secrets": "never"}, "plugins.websocket.config_secrets: must be auto, include or mask"),
+        (
+            {"allow_plaintext": 1},
+            "plugins.websocket.allow_plaintext: must be true or false, not a whole number",
+        ),
     ],
 )
 def test_a_wrong_option_names_its_path_and_what_would_be_right(websocket: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse_settings(config(websocket))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("websocket_prt", "live.websocket_prt: is not a setting; did you mean websocket_port?"),
+        ("websocket_passwd", "live.websocket_passwd: is not a setting; did you mean websocket_password?"),
+    ],
+)
+def test_a_misspelled_live_setting_is_not_silently_ignored(name: str, said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(config(**{name: "x"}))
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("swallowed", [" // my password", "   # key", ",", " /* x */", "}"])
+def test_a_comment_that_was_swallowed_is_warned_of_without_the_secret(swallowed: str) -> None:
+    password = parse_settings(config(websocket_password=PASSWORD + swallowed)).warnings
+    assert password == (
+        "live.websocket_password: seems to end in a comment or a comma; put the string in quotes",
+    )
+    [key] = parse_settings(config(websocket_public_key_part="phone" + swallowed)).warnings
+    assert key.startswith("live.websocket_public_key_part: seems to end in a comment")
+
+
+def test_a_key_that_is_over_is_warned_of() -> None:
+    keys = {"guest": {"password": PASSWORD, "expires": "2020-01-01T00:00:00Z"}}
+    [warning] = parse_settings(config({"keys": keys})).warnings
+    assert warning.startswith("plugins.websocket.keys.guest.expires: is over")
 
 
 def test_live_must_be_an_object() -> None:

@@ -211,4 +211,4 @@ def test_what_a_link_says_of_its_place() -> None:
     assert misplaced(second, first.head) is None
     flaw = misplaced(second, START)
     assert isinstance(flaw, Flaw)
-    assert flaw.text == "record 2 after 0: 1 before it were removed"
+    assert flaw.text == "record 2 after 0: what stood between is missing"

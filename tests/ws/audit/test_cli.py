@@ -62,7 +62,7 @@ def test_what_cannot_be_read_is_exit_code_2(log: Path, capsys: pytest.CaptureFix
     for command in ("verify", "tail"):
         assert main(["audit", command, str(log.with_name("nowhere"))]) == 2
     missing, nowhere = capsys.readouterr().err.splitlines()
-    assert missing.startswith(f"passivbot-ws: {log.with_name('nowhere')}.key: no such file; the key must lie")
+    assert missing.startswith(f"passivbot-ws: {log.with_name('nowhere')}: No such file or directory")
     assert nowhere == f"passivbot-ws: {log.with_name('nowhere')}: No such file or directory"
     rotated(log, "key").unlink()
     assert main(["audit", "verify", str(log)]) == 2

@@ -208,9 +208,9 @@ try:
     for _ in range(100):
         file.append({"ts": "t", "event": "e"})
 except OSError as exc:
-    print(type(exc).__name__)
+    print(type(exc).__name__, flush=True)
 else:
-    print("written")
+    print("written", flush=True)
 sys.stdin.readline()
 """
 

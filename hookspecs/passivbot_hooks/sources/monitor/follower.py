@@ -89,6 +89,7 @@ class MonitorFollower:
             state = parse_state(raw)
         except FileNotFoundError:  # not written yet, or deleted; the status will tell
             if not self._file.path.parent.is_dir():
+                _log.warning("bot %r: %s is gone; waiting for it", self.bot, self._file.path.parent)
                 self._file = None  # the bot may come back on another exchange
             return None
         except UnusableFileError as exc:

@@ -87,8 +87,8 @@ class StopEvent:
             if seen != self._seen:
                 self._seen = seen
                 self._stopped_at = stop_time(_read_tail(self._path))
-        except OSError:  # missing, just rotated, or unreadable: nothing is said
-            self._seen, self._stopped_at = None, None
+        except OSError:  # just rotated, deleted or unreadable: what was said last still holds
+            self._seen = None
         return self._stopped_at
 
 

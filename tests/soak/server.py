@@ -38,6 +38,5 @@ def report(signum: int, frame: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.setswitchinterval(0.001)
     signal.signal(signal.SIGUSR1, report)
     sys.exit(main(["run", *sys.argv[1:]]))

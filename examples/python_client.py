@@ -1,7 +1,4 @@
-"""Watch a bot from a terminal: python python_client.py ws://127.0.0.1:8765 PASSWORD KEY_PART
-
-Needs the package websockets, and nothing else.
-"""
+"""Watch a bot: python python_client.py ws://127.0.0.1:8765 PASSWORD KEY_PART"""
 
 import hashlib
 import json
@@ -15,14 +12,12 @@ def main(address: str, password: str, key_part: str) -> None:
     token = hashlib.sha256((password + key_part).encode()).hexdigest()
     with connect(address, proxy=None) as websocket:
         websocket.send(json.dumps({"type": "auth", "token": token, "public_key_part": key_part}))
-        for text in websocket:
-            message = json.loads(text)
+        for message in map(json.loads, websocket):
             if message["type"] == "statistics":
-                bot, data = message["bot"], message["data"]
                 line = (
                     "{bot} {status}: balance {balance} {quote}, upnl {upnl}, {open_orders_count} open orders"
                 )
-                print(line.format(bot=bot, **data), flush=True)
+                print(line.format(bot=message["bot"], **message["data"]), flush=True)
             else:
                 print(message["message"], flush=True)
         sys.exit(f"closed: {websocket.close_code} {websocket.close_reason}")
@@ -30,10 +25,8 @@ def main(address: str, password: str, key_part: str) -> None:
 
 if __name__ == "__main__":
     try:
-        main(*sys.argv[1:])
+        main(*sys.argv[1:4])
+    except (OSError, TypeError, WebSocketException) as error:
+        sys.exit(f"{error}\n{__doc__}")
     except KeyboardInterrupt:
         pass
-    except TypeError:
-        sys.exit(__doc__)
-    except (OSError, WebSocketException) as error:
-        sys.exit(f"{sys.argv[1]}: {error}")

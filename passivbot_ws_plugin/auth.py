@@ -115,7 +115,7 @@ class Authenticator:
 
     def finish_scram(self, exchange: ScramExchange, client_final: str) -> tuple[Principal, str] | Refusal:
         """Check a proof; the principal and the server's own proof, or why not."""
-        credential = next((c for c in self._credentials if c.key == exchange.key), None)
+        credential = exchange.credential
         try:
             server_final = exchange.finish(client_final)
         except ScramError as exc:
@@ -123,6 +123,8 @@ class Authenticator:
             return Refusal(reason, WRONG_CREDENTIALS)
         if credential is None:  # nobody has the password of the made-up keys
             return Refusal("unknown public_key_part", WRONG_CREDENTIALS)
+        if credential not in self._credentials:
+            return Refusal("credentials changed during the login", WRONG_CREDENTIALS)
         verdict = self._admit(credential, "scram")
         return verdict if isinstance(verdict, Refusal) else (verdict, server_final)
 
@@ -132,8 +134,10 @@ class Authenticator:
         return Principal(credential, method)
 
     def is_valid(self, principal: Principal) -> bool:
-        """Whether one that logged in may stay: its credential is unchanged and has not expired."""
+        """Whether one that logged in may stay: by today's settings, it could log in again."""
         credential = principal.credential
+        if principal.method == "token" and self.token_policy == "deny":
+            return False
         return credential in self._credentials and not credential.has_expired(self._wall_clock())
 
     def knows(self, key_part: str) -> bool:

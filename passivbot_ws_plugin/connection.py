@@ -197,6 +197,8 @@ class Connection(ServerConnection):
         The close frame waits behind all that the client does not read, so the code 4410
         reaches it only if it begins to read; the socket is closed in any case.
         """
+        if self._is_ending:
+            return
         _log.warning("client.too_slow", peer=f"{self.host}:{self.port}", reason=reason)
         self.cut(CLOSE_TOO_SLOW, "too slow")
 

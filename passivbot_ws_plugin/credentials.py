@@ -9,11 +9,17 @@ from typing import Final
 
 from msgspec import Struct
 
+from passivbot_hooks import UnusableFileError
+from passivbot_hooks.sources.watched_file import open_regular
+
 from .errors import SettingsError
 from .options import ALL_SCOPES, Key, Scope
 
 #: Passwords that stand in documentation, and so are everybody's.
 _EXAMPLE_PASSWORDS: Final = frozenset({"your_secret_bot_password"})
+
+#: What is read of a file that holds a password.
+_SECRET_MAX_BYTES: Final = 4096
 
 #: The shortest password that may guard a server which others can reach.
 _PASSWORD_MIN_CHARS: Final = 12
@@ -84,11 +90,14 @@ def resolve_secret(value: str, path: str) -> str:
             raise SettingsError(path, f"the environment variable {name} is not set")
         return secret
     try:
-        secret = Path(name).expanduser().read_text(encoding="utf-8").strip()
+        with open_regular(Path(name).expanduser()) as file:
+            secret = file.read(_SECRET_MAX_BYTES).decode("utf-8").strip()
+    except UnusableFileError as exc:
+        raise SettingsError(path, f"the file {name} is not a regular file") from exc
     except OSError as exc:
         raise SettingsError(path, f"the file {name} cannot be read: {exc.strerror}") from exc
-    except ValueError as exc:
-        raise SettingsError(path, f"the file {name} is not UTF-8 text") from exc
+    except (ValueError, RuntimeError) as exc:  # not UTF-8, a NUL in the path, ~nobody
+        raise SettingsError(path, f"the file {name!r} cannot be read as UTF-8 text") from exc
     if not secret:
         raise SettingsError(path, f"the file {name} is empty")
     return secret

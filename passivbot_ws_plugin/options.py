@@ -40,7 +40,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
         buffer_soft_s: How long a client may stay above the soft limit.
         ping_interval_s: Between two pings of the server.
         ping_timeout_s: Until a ping that was not answered ends the connection.
-        shutdown_s: For stopping, stuck clients or not.
+        shutdown_s: For stopping, stuck clients or not; a plugin has 4 s for all of its shutdown.
     """
 
     handshake_s: _Seconds = 5.0
@@ -62,7 +62,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     buffer_soft_s: _Seconds = 10.0
     ping_interval_s: _Seconds = 20.0
     ping_timeout_s: _Seconds = 20.0
-    shutdown_s: Annotated[float, Meta(gt=0, le=3.5)] = 3.0
+    shutdown_s: Annotated[float, Meta(gt=0, le=3)] = 3.0
 
 
 class Tls(Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,8 +130,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
         tls: Serve encrypted.
         origins: The browser origins that may connect; None: any, since the credential is in a
             message and not in a cookie. Clients that send no origin are not browsers.
-        config_secrets: ``include`` or ``mask`` the secrets of a config, or ``auto``: include
-            them for encrypted connections and for clients on this machine.
+        config_secrets: ``include`` or ``mask`` the secrets of a config for the published key, or
+            ``auto``: include them if encrypted or on this machine. Further keys never get them.
         keys: Further credentials, by key part.
         auth: How clients may log in.
         audit: The record of who did.

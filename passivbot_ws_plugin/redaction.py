@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,11 +20,20 @@ _SECRET_WORDS: Final = (
     "mnemonic",
 )
 
+#: Likewise, but only as words of their own: they stand inside of others.
+_SHORT_WORDS: Final = frozenset(
+    {"pass", "passwd", "pwd", "pin", "seed", "auth", "bearer", "credential", "credentials", "cookie",
+     "session", "jwt", "totp", "webhook"}
+)  # fmt: skip
+
 
 def is_secret(key: str) -> bool:
     """Whether a key's name says that its value is a secret."""
     plain = "".join(character for character in key.casefold() if character.isalnum())
-    return any(word in plain for word in _SECRET_WORDS)
+    if any(word in plain for word in _SECRET_WORDS):
+        return True
+    words = [word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", key)]
+    return not _SHORT_WORDS.isdisjoint(words) or words[-1:] == ["key"]
 
 
 def mask_secrets(value: Any, *, hide: bool = False) -> Any:

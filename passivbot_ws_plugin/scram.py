@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from scramp import ScramException, ScramMechanism
@@ -43,9 +43,10 @@ class ScramError(Exception):
 class ScramVerifiers:
     """What is kept of each credential to check its proofs; made once, since it costs some ms each."""
 
-    def __init__(self, credentials: Iterable[Credential]) -> None:
+    def __init__(self, credentials: Sequence[Credential]) -> None:
         self._secret = secrets.token_bytes(32)
         self._infos: dict[str, _AuthInfo] = {}
+        self.credentials = {credential.key: credential for credential in credentials}
         for credential in credentials:
             try:
                 info = _mechanism.make_auth_info(
@@ -86,15 +87,18 @@ class ScramExchange:
 
     Attributes:
         key: The key part that the client claims, after the first step.
+        credential: Whose proof it is, if that is one of ours. The settings may change before the
+            proof comes: it is this one's, and no newer one's of the same name.
     """
 
     def __init__(self, verifiers: ScramVerifiers) -> None:
         self.key: str | None = None
+        self.credential: Credential | None = None
         self._verifiers = verifiers
         self._server = _mechanism.make_server(self._info)
 
     def _info(self, key: str) -> _AuthInfo:
-        self.key = key
+        self.key, self.credential = key, self._verifiers.credentials.get(key)
         return self._verifiers.info(key)
 
     def challenge(self, client_first: str) -> str:

@@ -139,7 +139,9 @@ class Server:
 
     def use(self, settings: Settings) -> None:
         """Take on other credentials and policies for the same address; end whom they revoke."""
-        self.settings = settings
+        old, self.settings = self.settings, settings
+        if (old.credentials, old.options.auth) == (settings.credentials, settings.options.auth):
+            return  # the verifiers cost some milliseconds for each key
         self._authenticator = _authenticator(settings)
         self._revoke("credentials changed")
 
@@ -166,10 +168,13 @@ class Server:
     async def _keep_house(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            self._audit.flush(time.monotonic())
-            self._revoke("key expired")
-            if self._certificate is not None:
-                self._certificate.reload_if_changed()
+            try:
+                self._audit.flush(time.monotonic())
+                self._revoke("key expired")
+                if self._certificate is not None:
+                    self._certificate.reload_if_changed()
+            except Exception:  # noqa: BLE001  one turn's bug is not to end the expiry of keys
+                _log.exception("housekeeping.failed")
 
     def _revoke(self, reason: str) -> None:
         for connection, (principal, visitor) in tuple(self._admitted.items()):
@@ -298,7 +303,6 @@ class Server:
                 await connection.end(CLOSE_TRY_LATER, "logins cannot be recorded")
                 return None
             _log.warning("auth.success_not_on_record", key=principal.key, peer=visitor.peer)
-        self._throttle.succeeded(connection.host)
         connection.promote()
         if principal.method == "token" and self._authenticator.token_policy == "warn":
             _log.warning("auth.token_used", key=principal.key, peer=visitor.peer)
@@ -322,7 +326,7 @@ class Server:
         session = Session(
             principal,
             self._cache,
-            include_secrets=self._may_see_secrets(connection, principal),
+            include_secrets=lambda: self._may_see_secrets(connection, principal),
             bad_messages_max=limits.bad_messages,
             rate=TokenBucket(limits.messages_per_s, limits.messages_burst, connection.loop.time),
         )
@@ -375,7 +379,7 @@ class Server:
         is_private = connection.is_encrypted or is_loopback(connection.host)
         # A further key has scopes and an end, which the other passwords would get it around.
         is_owner = principal.credential == self.settings.credentials[0]
-        return policy == "include" or (policy == "auto" and is_private and is_owner)
+        return is_owner and (policy == "include" or (policy == "auto" and is_private))
 
 
 #: The reason of a rejection that is no failure: the address has to wait.

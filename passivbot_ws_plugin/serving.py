@@ -92,31 +92,39 @@ class Serving:
             return
         server, self._server = self._server, None
         self._on_address(None)
-        await server.stop(server.settings.options.limits.shutdown_s)
-        if self._audit is not None:
-            self._audit.close()
+        try:
+            await server.stop(server.settings.options.limits.shutdown_s)
+        finally:
+            if self._audit is not None:
+                self._audit.close()
         _log.info("server.stopped")
 
     async def _try_start(self, settings: Settings, pause_s: float) -> bool:
-        audit = _make_audit(settings)
+        audit: Audit | None = None
+        server: Server | None = None
         try:
+            audit = _make_audit(settings)
             server = Server(settings, self._cache, audit)
             address = await server.start()
-        except (OSError, SettingsError) as exc:
-            audit.close()
+            # Not before it listens: another sidecar's file is locked while its server has the port.
+            # A file that cannot be opened is tried again at each record.
+            if not audit.open() and settings.options.audit.required:
+                _log.error(
+                    "server.refuses_logins",
+                    reason=audit.failure,
+                    consequence="nobody can log in until it can be written; see plugins.websocket.audit",
+                )
+        # ValueError and RuntimeError: a host or a path that is none (a NUL, two dots, ~nobody).
+        except (OSError, ValueError, RuntimeError, SettingsError) as exc:
+            if server is not None:
+                await server.stop(settings.options.limits.shutdown_s)
+            if audit is not None:
+                audit.close()
             # One error, then quiet: the owner needs to know once, not at every try.
             level = _log.error if pause_s == RETRY_FIRST_S else _log.debug
-            reason = str(exc) if isinstance(exc, SettingsError) else _why(exc, settings)
+            reason = _why(exc, settings) if isinstance(exc, OSError) else str(exc)
             level("server.cannot_listen", reason=reason, next_try_s=pause_s)
             return False
-        # Not before it listens: another sidecar's file is locked while its server has the port.
-        # A file that cannot be opened is tried again at each record.
-        if not audit.open() and settings.options.audit.required:
-            _log.error(
-                "server.refuses_logins",
-                reason=audit.failure,
-                consequence="nobody can log in until it can be written; see plugins.websocket.audit",
-            )
         self._server, self._audit = server, audit
         _log.info("server.listening", address=address)
         self._on_address(address)

@@ -7,6 +7,7 @@ connection that did not log in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -181,7 +182,8 @@ class Session:
     Args:
         principal: Who it is.
         cache: What is known of the bots.
-        include_secrets: Whether a config is sent to this client as it is.
+        include_secrets: Whether a config is sent to this client as it is; asked each time, because
+            the owner may change it meanwhile.
         bad_messages_max: At which bad message the conversation ends.
         rate: How fast it may speak.
     """
@@ -191,7 +193,7 @@ class Session:
         principal: Principal,
         cache: Cache,
         *,
-        include_secrets: bool,
+        include_secrets: Callable[[], bool],
         bad_messages_max: int,
         rate: TokenBucket,
     ) -> None:
@@ -227,7 +229,7 @@ class Session:
         if not self.principal.may("config"):
             return self._refuse("forbidden", "this key may not see the config", request)
         name = self._cache.first_bot() if request.bot is None else request.bot
-        config = None if name is None else self._cache.config(name, include_secrets=self._include_secrets)
+        config = None if name is None else self._cache.config(name, include_secrets=self._include_secrets())
         if name is None or config is None:
             which = "no config is known yet" if request.bot is None else "no config is known of that bot"
             return self._refuse("unavailable", which, request)

@@ -25,6 +25,9 @@ from .options import ALL_SCOPES, AuditOptions, AuthOptions, Key, Limits, Options
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8765
 
+#: Each costs some milliseconds when the settings change.
+KEYS_MAX: Final = 100
+
 
 class Settings(Struct, frozen=True):
     """All that the server needs to know.
@@ -105,6 +108,8 @@ def _options(config: Mapping[str, Any]) -> Options:
     options = _convert(section, Options, "plugins.websocket")
     if not isinstance(keys, Mapping):
         raise SettingsError("plugins.websocket.keys", f"must be an object of keys, not {type_name(keys)}")
+    if len(keys) > KEYS_MAX:
+        raise SettingsError("plugins.websocket.keys", f"must be at most {KEYS_MAX} keys, not {len(keys)}")
     # Each by itself: msgspec's errors do not say which of them is wrong.
     parsed = {name: _convert(key, Key, f"plugins.websocket.keys.{name}") for name, key in keys.items()}
     if options.limits.buffer_hard_bytes < options.limits.buffer_soft_bytes:

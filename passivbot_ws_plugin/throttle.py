@@ -33,6 +33,8 @@ class _Entry:
 class Throttle:
     """Counts failed logins by network address, and says who has to wait.
 
+    A success changes nothing: whoever has a key of his own could buy guesses at another with it.
+
     There is no lock for everybody: whatever an attacker does from its addresses, the owner can
     log in from another.
 
@@ -78,10 +80,6 @@ class Throttle:
             # Beyond this the doubling changes nothing, and the power would grow for ever.
             entry.locks = min(entry.locks + 1, 32)
         return entry.count
-
-    def succeeded(self, peer: str) -> None:
-        """Forget an address that proved who it is."""
-        self._entries.pop(network(peer), None)
 
 
 def network(peer: str) -> str:

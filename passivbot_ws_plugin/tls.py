@@ -5,6 +5,9 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+from passivbot_hooks import UnusableFileError
+from passivbot_hooks.sources.watched_file import open_regular
+
 from .errors import SettingsError
 from .log import get_logger
 from .options import Tls
@@ -36,7 +39,7 @@ class Certificate:
         try:
             # Tried on a context of its own: half of a new pair must not spoil the one in use.
             _make_context(self._files)
-            self.context.load_cert_chain(self._files.cert, self._files.key)
+            self.context.load_cert_chain(self._files.cert, self._files.key, password=_no_passphrase)
         except (SettingsError, OSError) as exc:
             _log.error("tls.not_reloaded", reason=str(exc), consequence="the old certificate stays")
             return
@@ -49,7 +52,7 @@ class Certificate:
 def _stat(path: str) -> tuple[int, int, int] | None:
     try:
         status = Path(path).stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
     return status.st_ino, status.st_mtime_ns, status.st_size
 
@@ -57,12 +60,16 @@ def _stat(path: str) -> tuple[int, int, int] | None:
 def _make_context(files: Tls) -> ssl.SSLContext:
     for name, path in (("cert", files.cert), ("key", files.key)):
         try:
-            with Path(path).open("rb"):
+            with open_regular(Path(path)):  # a FIFO in its place would hold up the whole loop
                 pass
+        except UnusableFileError as exc:
+            raise SettingsError(f"plugins.websocket.tls.{name}", f"{path} is not a regular file") from exc
         except OSError as exc:
             raise SettingsError(
                 f"plugins.websocket.tls.{name}", f"the file {path} cannot be read: {exc.strerror}"
             ) from exc
+        except ValueError as exc:
+            raise SettingsError(f"plugins.websocket.tls.{name}", f"{path!r} is no path") from exc
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:

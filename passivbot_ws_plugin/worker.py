@@ -119,13 +119,15 @@ class Worker:
     async def _main(self) -> None:
         asyncio.get_running_loop().set_exception_handler(LoopErrors())
         self._changed = asyncio.Event()
-        serving = Serving(self._cache, self._on_address)
-        task = asyncio.create_task(serving.run(), name="serving")
+        serving, task = self._serve()
         self._ready.set_result(asyncio.get_running_loop())
         try:
-            while not task.done():
+            while True:
                 await self._changed.wait()
                 self._changed.clear()
+                if task.done():  # a bug: said, and the next settings have another chance
+                    _log.error("serving.crashed", exc_info=task.exception())
+                    serving, task = self._serve()
                 inbox = self._take()
                 self._deliver(inbox, serving)
                 if inbox.is_stopping:
@@ -133,6 +135,12 @@ class Worker:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    def _serve(self) -> tuple[Serving, asyncio.Task[None]]:
+        serving = Serving(self._cache, self._on_address)
+        task = asyncio.create_task(serving.run(), name="serving")
+        task.add_done_callback(lambda _: self._changed.set())
+        return serving, task
 
     def _deliver(self, inbox: _Inbox, serving: Serving) -> None:
         for bot, config in inbox.configs.items():

@@ -97,15 +97,19 @@ def _user(path: Path, data: object) -> str | None:
     if user is None:
         return None
     if not isinstance(user, str) or not is_name(user):
+        # Not the value: an unquoted one may hold the rest of its line, with a password in it.
         raise ConfigError(
-            path, f"live.user is {user!r}; it must be the account's name in api-keys.json, such as main"
+            path, f"live.user must be the account's name in api-keys.json, such as main; {_HINT}"
         )
     return user
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can be the name of one directory: not empty, no separator, no dots alone."""
-    return text not in ("", ".", "..") and text.isprintable() and not set(text) & set("/\\\0")
+    """Whether a text can be the name of an account and of one directory.
+
+    Not empty, no separator, no dots alone; nothing of HJSON's own, which an unquoted text may hold.
+    """
+    return text not in ("", ".", "..") and text.isprintable() and not set(text) & set("/\\,:{}[]\"'#")
 
 
 def _why_no_file(path: Path) -> str:

@@ -140,5 +140,8 @@ def _signatures() -> str:
 
 def describe(exc: BaseException) -> str:
     """An exception in one line: its type and its message."""
-    text = " ".join(str(exc).split())
+    try:
+        text = " ".join(str(exc).split())
+    except Exception:  # noqa: BLE001  a plugin's own exception may fail even at this
+        text = ""
     return f"{type(exc).__name__}: {text}" if text else type(exc).__name__

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pluggy import HookImpl
 
-from .discovery import PLUGIN_FAILURES, describe
+from .discovery import describe
 from .models import Statistics
 
 #: Failures in a row after which an implementation is switched off.
@@ -44,13 +44,11 @@ class PluginThread:
         name: str,
         implementations: Mapping[str, HookImpl],
         *,
-        on_failed: Callable[[str], None] = lambda reason: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.switched_off: dict[str, str] = {}
         self._implementations = implementations
-        self._on_failed = on_failed
         self._clock = clock
         self._failures: dict[str, int] = {}
         self._slow_logged: set[str] = set()
@@ -167,7 +165,9 @@ class PluginThread:
             if "config" in arguments:  # on this thread: a large config costs nobody else
                 arguments["config"] = copy.deepcopy(arguments["config"])
             implementation.function(*(arguments[name] for name in implementation.argnames))
-        except PLUGIN_FAILURES as exc:
+        # The last frame of a thread that is this plugin's alone: nothing above could deal with it,
+        # and a thread that ended here would take `on_shutdown` with it.
+        except BaseException as exc:  # noqa: BLE001
             self._failed(hook, exc)
         else:
             self._failures[hook] = 0
@@ -186,9 +186,11 @@ class PluginThread:
             )  # fmt: skip
             return
         self.switched_off[hook] = describe(exc)
-        reason = f"{hook} failed {count} times in a row, the last time with {describe(exc)}"
-        _log.error("plugin %r: %s is switched off until the next start: %s", self.name, hook, reason)
-        self._on_failed(reason)
+        _log.error(
+            "plugin %r: %s is switched off until the next start: it failed %d times in a row, the last "
+            "time with %s",
+            self.name, hook, count, describe(exc),
+        )  # fmt: skip
 
     def _warn_if_slow(self, hook: str, duration_s: float) -> None:
         if duration_s <= BUDGET_S or hook in self._slow_logged:

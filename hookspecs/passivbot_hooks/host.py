@@ -78,7 +78,17 @@ class PluginHost:
     @property
     def records(self) -> Sequence[PluginRecord]:
         """What became of each plugin, by name."""
-        return sorted(self._records.values(), key=lambda record: record.name)
+        # Asked of the threads, not told by them: this side alone writes the records.
+        current = [self._with_failure(key, record) for key, record in self._records.items()]
+        return sorted(current, key=lambda record: record.name)
+
+    def _with_failure(self, key: str, record: PluginRecord) -> PluginRecord:
+        plugin = self._plugins.get(key)
+        failures = {} if plugin is None else dict(plugin.thread.switched_off)
+        if not failures or record.state != "on":
+            return record
+        reason = "; ".join(f"{hook} failed too often: {why}" for hook, why in failures.items())
+        return replace(record, state="failed", reason=reason)
 
     def load(
         self,
@@ -152,12 +162,8 @@ class PluginHost:
 
     def _start(self, name: str, plugin: object, *, is_toggled: bool) -> None:
         implementations = hook_implementations(name, plugin)
-
-        def on_failed(reason: str) -> None:
-            self._records[name] = replace(self._records[name], state="failed", reason=reason)
-
         try:
-            thread = PluginThread(name, implementations, on_failed=on_failed, clock=self._clock)
+            thread = PluginThread(name, implementations, clock=self._clock)
         except RuntimeError as exc:  # the system has no thread left to give
             raise PluginError(name, f"its thread cannot be started: {describe(exc)}") from exc
         self._plugins[name] = _Plugin(thread, is_toggled)
@@ -169,6 +175,8 @@ class PluginHost:
         what is known; one that is off for this bot is shut down, and starts anew for the
         bots that it still has.
         """
+        if self._is_shut_down:
+            return
         try:
             copied = copy.deepcopy(dict(config))
         except Exception as exc:  # noqa: BLE001  the caller may be a trading loop: nothing is raised into it

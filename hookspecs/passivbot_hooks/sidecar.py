@@ -54,6 +54,7 @@ class Sidecar:
     def __init__(self, host: PluginHost, bots: Sequence[WatchedBot], *, poll_s: float = POLL_S) -> None:
         self._host = host
         self._poll_s = poll_s
+        self._failing: set[str] = set()
         self._watched = [
             (bot, ConfigFollower(bot.config), MonitorFollower(bot.name, bot.directory)) for bot in bots
         ]
@@ -73,13 +74,23 @@ class Sidecar:
     def poll(self) -> None:
         """Look at every file once and fire what changed."""
         for bot, config_follower, monitor_follower in self._watched:
-            config = config_follower.poll()
-            if config is not None:
-                _log.info("bot %r: %s changed; read again", bot.name, config.path)
-                self._host.on_config_loaded(bot=bot.name, config=config.data)
-            statistics = monitor_follower.poll()
-            if statistics is not None:
-                self._host.on_stats_updated(bot=bot.name, stats=statistics)
+            try:
+                self._poll_one(bot, config_follower, monitor_follower)
+            except Exception:  # noqa: BLE001  what one bot's files do is not to stop the others'
+                if bot.name not in self._failing:
+                    self._failing.add(bot.name)
+                    _log.exception("bot %r: looking at its files failed; said once", bot.name)
+            else:
+                self._failing.discard(bot.name)
+
+    def _poll_one(self, bot: WatchedBot, configs: ConfigFollower, monitor: MonitorFollower) -> None:
+        config = configs.poll()
+        if config is not None:
+            _log.info("bot %r: %s changed; read again", bot.name, config.path)
+            self._host.on_config_loaded(bot=bot.name, config=config.data)
+        statistics = monitor.poll()
+        if statistics is not None:
+            self._host.on_stats_updated(bot=bot.name, stats=statistics)
 
 
 def watched_bots(

@@ -76,7 +76,8 @@ def parse_toggles(config: Mapping[str, Any]) -> Toggles:
         )
     named: dict[str, Toggle] = {}
     errors: list[str] = []
-    for name, value in section.items():
+    for key, value in section.items():
+        name = str(key)
         path, enabled = f"plugins.{name}", value
         if isinstance(value, Mapping):
             path, enabled = f"{path}.enabled", value.get("enabled", True)

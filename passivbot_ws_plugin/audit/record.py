@@ -86,6 +86,7 @@ class Audit:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
+        self._is_closed = False
         self._hash_key = secrets.token_bytes(16)
         self._version = version("passivbot-ws-plugin")
         self._flood = Flood()
@@ -178,15 +179,22 @@ class Audit:
         return self._flood.next_due()
 
     def close(self) -> None:
-        """Write all that was counted, and close the file."""
+        """Write all that was counted, and close the file for good.
+
+        A connection that outlives its server may still have something to record: it would open
+        the file again, and keep it from the next server's record.
+        """
         self._write_counted(self._flood.take_all())
         self._sinks.close()
+        self._is_closed = True
 
     def _write_counted(self, entries: list[Counted]) -> None:
         for entry in entries:
             self._write({**entry.fields, "count": entry.count} if entry.count > 1 else entry.fields)
 
     def _write(self, fields: Mapping[str, object]) -> bool:
+        if self._is_closed:
+            return False
         write = self._log.info if fields["event"] == "auth.success" else self._log.warning
         return bool(write(**fields))
 

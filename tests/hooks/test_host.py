@@ -15,6 +15,11 @@ from passivbot_hooks.dispatch import FAILURES_MAX
 from passivbot_hooks.testing import RecordingPlugin, make_statistics
 
 
+class Unspeakable(Exception):  # noqa: N818
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
 def candidate(name: str, value: str, rival: str | None = None) -> Candidate:
     return Candidate(name, f"dist-{name}", "1", EntryPoint(name, value, "passivbot.plugins"), rival)
 
@@ -69,7 +74,16 @@ def test_a_config_that_cannot_be_copied_is_logged_and_not_raised(caplog: pytest.
 
 
 @pytest.mark.parametrize(
-    "failure", [ValueError("no"), SystemExit(1), asyncio.CancelledError(), RecursionError(), MemoryError()]
+    "failure",
+    [
+        ValueError("no"),
+        SystemExit(1),
+        asyncio.CancelledError(),
+        RecursionError(),
+        MemoryError(),
+        GeneratorExit(),
+        Unspeakable(),
+    ],
 )
 def test_a_failing_plugin_never_changes_what_others_receive(
     failure: BaseException, caplog: pytest.LogCaptureFixture
@@ -236,6 +250,25 @@ def test_a_bot_is_shown_only_to_the_plugins_that_its_own_config_has_on() -> None
             host.on_config_loaded(bot=bot, config={"plugins": {"good": bot == "a"}})
             host.on_stats_updated(bot=bot, stats=make_statistics())
     assert {bot for _, bot, _ in plugins.recording.calls} == {"a", None}
+
+
+def test_names_that_are_no_text_are_read_as_text() -> None:
+    with PluginHost() as host:
+        host.load({"a": {"plugins": {1: True, None: False}}}, candidates=[])
+        host.on_config_loaded(bot="a", config={"plugins": {1: "x"}})
+
+
+def test_nothing_starts_after_the_shutdown() -> None:
+    plugins.recording.calls.clear()
+    host = PluginHost()
+    host.load(
+        {"a": {"plugins": {"good": False}}}, candidates=[candidate("good", "plugins_for_tests:recording")]
+    )
+    host.on_shutdown()
+    host.on_config_loaded(bot="a", config={"plugins": {"good": True}})
+    host.on_stats_updated(bot="a", stats=make_statistics())
+    assert states(host) == {"good": "off"}
+    assert plugins.recording.calls == []
 
 
 def test_a_plugin_off_for_all_bots_is_off() -> None:

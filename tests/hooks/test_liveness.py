@@ -110,6 +110,14 @@ def test_what_was_said_last_holds_while_the_file_is_rotated_away(tmp_path: Path)
     assert events.poll() is None
 
 
+def test_a_directory_in_the_events_place_leaves_no_descriptor(tmp_path: Path) -> None:
+    (tmp_path / "current.ndjson").mkdir()
+    events = StopEvent(tmp_path / "current.ndjson")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    assert [events.poll() for _ in range(50)] == [None] * 50
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_a_fifo_in_the_events_place_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "current.ndjson")
     assert StopEvent(tmp_path / "current.ndjson").poll() is None

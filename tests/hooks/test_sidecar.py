@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from monitor_files import replace, state, write_state
 
-from passivbot_hooks import BotNotFoundError, PluginHost, load_config
+from passivbot_hooks import BotNotFoundError, PluginHost, Statistics, load_config
 from passivbot_hooks.config import BotConfig
 from passivbot_hooks.sidecar import Sidecar, WatchedBot, watched_bots
+from passivbot_hooks.sources.monitor import MonitorFollower
 from passivbot_hooks.sources.monitor.locate import BotDirectory
 from passivbot_hooks.testing import RecordingPlugin
 
@@ -75,6 +76,25 @@ def test_several_bots_are_told_apart(tmp_path: Path) -> None:
     with Running(bots) as plugin:
         assert plugin.wait_for(lambda calls: len(calls) == 4)
     assert {name for hook, name, _ in plugin.calls if hook == "on_stats_updated"} == {"one", "two"}
+
+
+def test_a_bot_that_cannot_be_looked_at_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for user in ("one", "two"):
+        write_state(tmp_path / "fake" / user, state())
+    bots = watched_bots([config(tmp_path, "a", user="one"), config(tmp_path, "b", user="two")], root=tmp_path)
+    real_poll = MonitorFollower.poll
+
+    def poll(follower: MonitorFollower) -> Statistics | None:
+        if follower.bot == "one":
+            raise ZeroDivisionError
+        return real_poll(follower)
+
+    monkeypatch.setattr(MonitorFollower, "poll", poll)
+    with Running(bots) as plugin:
+        assert plugin.wait_for(lambda calls: ("on_stats_updated", "two") in [call[:2] for call in calls])
+    assert caplog.text.count("bot 'one': looking at its files failed") == 1
 
 
 def test_shutdown_comes_even_if_watching_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

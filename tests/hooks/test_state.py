@@ -113,6 +113,7 @@ def test_what_is_no_state_is_refused_with_a_reason(raw: bytes, said: str) -> Non
         ({"positions": {"A": {"long": []}}}, "positions['A']['long']: must be an object"),
         ({"positions": {"A": {"long": side("1")}}}, "positions['A'].long.size: must be a number"),  # type: ignore[arg-type]
         ({"positions": {"A": {"long": side(1, "2")}}}, "positions['A'].long.price: must be a number"),  # type: ignore[arg-type]
+        ({"positions": {str(n): {} for n in range(10_001)}}, "positions: more than 10000 symbols"),
         ({"open_orders": {"A": {}}}, "open_orders['A']: must be a list of orders"),
         ({"market": {"A": 1}}, "market['A']: must be an object"),
     ],

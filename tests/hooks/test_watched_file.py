@@ -90,14 +90,21 @@ def test_a_fifo_is_refused_and_does_not_block(path: Path) -> None:
         WatchedFile(path, 100).poll()
 
 
-def test_a_directory_and_a_loop_of_links_are_os_errors(path: Path, tmp_path: Path) -> None:
+def test_a_directory_and_a_loop_of_links_are_refused_and_leave_no_descriptor(
+    path: Path, tmp_path: Path
+) -> None:
     path.mkdir()
-    with pytest.raises((OSError, UnusableFileError)):
-        WatchedFile(path, 100).poll()
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
-    with pytest.raises(OSError, match="symbolic link"):
-        WatchedFile(loop, 100).poll()
+    directory, links = WatchedFile(path, 100), WatchedFile(loop, 100)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(UnusableFileError, match="not a regular file"):
+        directory.poll()
+    for _ in range(50):
+        assert directory.poll() is None
+        with pytest.raises(OSError, match="symbolic link"):
+            links.poll()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_what_could_not_be_read_is_read_when_it_can_be_without_a_change(path: Path) -> None:

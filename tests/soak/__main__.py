@@ -60,8 +60,6 @@ async def soak(minutes: float, directory: Path) -> list[str]:
         config,
         "--monitor-root",
         directory / "monitor",
-        "--poll",
-        "0.05",
     ]
     with Process(*command, cwd=directory) as server:
         address = server.wait_for_line("server.listening").rpartition("address=")[2]

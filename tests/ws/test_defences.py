@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trustme
 from raw import CONTINUATION, PING, PONG, TEXT, frame, raw
+from records import recording
 from scramp import ScramClient
 from servers import (
     KEY,
@@ -89,9 +90,34 @@ async def test_failures_lock_the_address_and_a_success_from_it_has_to_wait(cache
             answer = await receive(waiting)
             assert "too many failed attempts; try again in" in answer["message"]
             assert (await closed(waiting))[0] == 4429
-        server._throttle.succeeded("127.0.0.1")  # what time does, without the time
+        server._throttle._entries.clear()  # what time does, without the time
         async with logged_in(address):
             pass
+
+
+async def test_a_login_with_a_key_of_his_own_buys_nobody_guesses_at_another(cache: Cache) -> None:
+    limits = {"auth_failures": 4}
+    async with serving(cache, limits=limits, keys={"dashboard": DASHBOARD}) as (_, address):
+        for number in range(4):
+            async with connect(address) as client:
+                await client.send(auth_message("wrong"))
+                assert not (await receive(client))["success"]
+            if number < 3:
+                async with connect(address) as client:
+                    await client.send(key_message("dashboard", DASHBOARD))
+                    assert (await receive(client))["success"]
+        async with raw(address) as client:
+            assert await client.upgrade() == 429
+
+
+async def test_a_stricter_policy_reaches_who_is_in(cache: Cache) -> None:
+    async with serving(cache) as (server, address), logged_in(address) as client:
+        await receive(client)
+        server.use(make_settings(config_secrets="mask"))
+        await client.send('{"type":"get_config"}')
+        assert (await receive(client))["data"]["live"]["websocket_password"] == "********"
+        server.use(make_settings(auth={"token": "deny"}))
+        assert (await closed(client))[0] == 4403
 
 
 async def test_the_owner_logs_in_from_elsewhere_while_an_attacker_is_locked(cache: Cache) -> None:
@@ -324,3 +350,14 @@ async def test_a_changed_certificate_is_used_for_new_connections(tls: tuple[Auth
     async with asyncio.timeout(10):
         while await serial() == first:
             pass
+
+
+async def test_a_flood_that_stops_is_on_record_soon_after(cache: Cache) -> None:
+    with recording() as log:
+        async with serving(cache) as (_, address):
+            for _ in range(2):
+                async with connect(address) as client:
+                    await client.send(auth_message("wrong"))
+                    assert not (await receive(client))["success"]
+            events = [(await log.next())["event"] for _ in range(2)]  # the second one is counted first
+    assert events == ["auth.failure", "auth.failure"]

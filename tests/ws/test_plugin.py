@@ -7,7 +7,9 @@ import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -211,3 +213,43 @@ def test_statistics_that_are_no_statistics_raise_into_the_hosts_boundary_only(
     plugin.on_stats_updated("main", make_statistics())
     with log_in(address):
         pass
+
+
+@pytest.mark.parametrize(
+    ("live", "options"),
+    [
+        ({"websocket_host": "my..host"}, {"allow_plaintext": True}),
+        ({"websocket_host": "a\0b"}, {"allow_plaintext": True}),
+        ({}, {"audit": {"path": "~nosuchuser/x"}}),
+        ({}, {"tls": {"cert": "a\0b", "key": "c"}}),
+        ({}, {"tls": {"cert": "nowhere", "key": "nowhere"}}),
+    ],
+)
+def test_a_setting_that_cannot_work_is_one_error_and_a_mended_one_is_served(
+    live: dict[str, Any],
+    options: dict[str, Any],
+    plugin: WebSocketPlugin,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broken = config(**options)
+    broken["live"].update(live)
+    plugin.on_config_loaded("main", broken)
+    assert plugin.wait_listening(0.3) is None
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert "Traceback" not in caplog.text
+    plugin.on_config_loaded("main", config())
+    with log_in(plugin.wait_listening(10)):
+        pass
+
+
+def test_another_path_moves_the_record(plugin: WebSocketPlugin, tmp_path: Path) -> None:
+    for name in ("one.jsonl", "two.jsonl"):
+        plugin.on_config_loaded("main", config(audit={"path": str(tmp_path / name)}))
+        deadline = time.monotonic() + 10
+        while not (tmp_path / name).exists():  # made when the server with this path listens
+            assert time.monotonic() < deadline
+            plugin.wait_listening(0.05)
+        with log_in(plugin.wait_listening(10)):
+            pass
+        assert '"auth.success"' in (tmp_path / name).read_text()

@@ -12,13 +12,17 @@ from passivbot_ws_plugin.redaction import MASK, is_secret, mask_secrets, without
 @pytest.mark.parametrize(
     "key",
     ["password", "websocket_password", "Secret", "api-key", "API_KEY", "apiKey", "token", "private_key",
-     "passphrase", "walletMnemonic"],
+     "passphrase", "walletMnemonic", "passwd", "PWD", "seed_phrase", "webhook_url", "accessKey",
+     "key", "jwt"],
 )  # fmt: skip
 def test_secrets_go_by_the_name_of_their_key(key: str) -> None:
     assert is_secret(key)
 
 
-@pytest.mark.parametrize("key", ["user", "websocket_public_key_part", "leverage", "n_positions", "keys"])
+@pytest.mark.parametrize(
+    "key",
+    ["user", "websocket_public_key_part", "leverage", "keys", "bypass", "author", "monkey"],
+)
 def test_the_rest_is_no_secret(key: str) -> None:
     assert not is_secret(key)
 

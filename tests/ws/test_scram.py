@@ -84,3 +84,11 @@ def test_no_final_message_gets_in_or_raises(text: str) -> None:
     exchange = AUTHENTICATOR.scram()
     exchange.challenge(client().get_client_first())
     assert isinstance(AUTHENTICATOR.finish_scram(exchange, text), Refusal)
+
+
+def test_a_password_that_is_changed_between_hello_and_proof_does_not_get_in() -> None:
+    subject, exchange = client(), AUTHENTICATOR.scram()
+    subject.set_server_first(exchange.challenge(subject.get_client_first()))
+    changed = Authenticator([Credential(KEY, "another password", frozenset({"statistics"}), None, "path")])
+    verdict = changed.finish_scram(exchange, subject.get_client_final())
+    assert verdict == Refusal("credentials changed during the login", WRONG_CREDENTIALS)

@@ -42,7 +42,7 @@ def session(
     return Session(
         admission.principal,
         cache or Cache(),
-        include_secrets=include_secrets,
+        include_secrets=lambda: include_secrets,
         bad_messages_max=3,
         rate=TokenBucket(1, burst, lambda: 0.0),
     )
@@ -236,7 +236,7 @@ class AnyOrderOfMessages(RuleBasedStateMachine):
                 self.session = Session(
                     verdict.principal,
                     self.cache,
-                    include_secrets=True,
+                    include_secrets=lambda: True,
                     bad_messages_max=3,
                     rate=TokenBucket(1, 9, lambda: 0.0),
                 )

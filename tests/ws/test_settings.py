@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -181,11 +182,18 @@ def test_a_password_may_come_from_a_file(tmp_path: Path) -> None:
     path.write_text(PASSWORD + "\n")
     assert parse_settings(config(websocket_password=f"file:{path}")).credentials[0].password == PASSWORD
     path.write_bytes(b"\xff")
-    with pytest.raises(SettingsError, match="not UTF-8"):
+    with pytest.raises(SettingsError, match="cannot be read as UTF-8"):
         parse_settings(config(websocket_password=f"file:{path}"))
     path.write_text("\n")
     with pytest.raises(SettingsError, match="is empty"):
         parse_settings(config(websocket_password=f"file:{path}"))
+
+
+def test_a_password_file_that_is_no_file_is_refused_and_waits_for_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path, "/dev/zero"):
+        with pytest.raises(SettingsError, match="is not a regular file"):
+            parse_settings(config(websocket_password=f"file:{path}"))
 
 
 def test_a_colon_in_a_password_is_a_password() -> None:

@@ -65,15 +65,6 @@ def test_quiet_for_a_window_after_the_lock_forgets_it_all(throttle: Throttle, cl
     assert throttle.wait_s(BAD) == 0
 
 
-def test_a_success_forgets_it_all(throttle: Throttle) -> None:
-    for _ in range(2):
-        throttle.failed(BAD)
-    throttle.succeeded(BAD)
-    assert throttle.failures(BAD) == 0
-    throttle.failed(BAD)
-    assert throttle.wait_s(BAD) == 0
-
-
 def test_the_table_is_bounded(throttle: Throttle) -> None:
     for number in range(TABLE_MAX + 500):
         throttle.failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def test_what_is_no_certificate_says_so(tmp_path: Path) -> None:
     assert Certificate(files).context.minimum_version == ssl.TLSVersion.TLSv1_2
     with pytest.raises(SettingsError, match=r"plugins\.websocket\.tls\.cert: the file .* cannot be read"):
         Certificate(Tls(str(tmp_path / "nowhere"), files.key))
-    with pytest.raises(SettingsError, match=r"plugins\.websocket\.tls\.key: the file .* cannot be read"):
+    with pytest.raises(SettingsError, match=r"plugins\.websocket\.tls\.key: .* is not a regular file"):
         Certificate(Tls(files.cert, str(tmp_path)))
     with pytest.raises(SettingsError, match="no certificate and its private key"):
         Certificate(Tls(files.key, files.key))
@@ -47,6 +48,11 @@ def test_a_changed_certificate_is_used_and_a_broken_one_is_not(
     certificate.reload_if_changed()
     certificate.reload_if_changed()
     assert caplog.text.count("tls.not_reloaded") == 1
+    Path(files.cert).unlink()
+    os.mkfifo(files.cert)
+    certificate.reload_if_changed()  # does not wait for a writer
+    assert caplog.text.count("tls.not_reloaded") == 2
+    Path(files.cert).unlink()
     write(tmp_path, authority.issue_cert("127.0.0.1"))
     certificate.reload_if_changed()
     assert "tls.reloaded" in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from passivbot_hooks.errors import UnusableFileError
 
@@ -50,15 +51,27 @@ class WatchedFile:
             raise
 
     def _read(self) -> bytes:
-        # O_NONBLOCK: opening a FIFO that somebody put there must not wait for a writer.
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise UnusableFileError("not a regular file")
-            if status.st_size > self.max_bytes:
-                raise UnusableFileError(f"{status.st_size} bytes; more than {self.max_bytes} are not read")
+        with open_regular(self.path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > self.max_bytes:
+                raise UnusableFileError(f"{size} bytes; more than {self.max_bytes} are not read")
             return file.read(self.max_bytes)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading. Never waits, whatever lies there.
+
+    Raises:
+        UnusableFileError: It is no regular file.
+        OSError: It cannot be opened.
+    """
+    # O_NONBLOCK: opening a FIFO that somebody put there must not wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    # Before `fdopen`, which raises for a directory and leaves its descriptor open.
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UnusableFileError("not a regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 def _signature(status: os.stat_result) -> tuple[int, ...]:

@@ -280,3 +280,14 @@ def test_nothing_that_a_peer_says_can_break_the_chain(
     last = path.read_bytes().splitlines()[-1].decode("ascii")
     assert last.isprintable()
     assert json.loads(last)["user_agent"] == (hostile + b)[:PEER_TEXT_MAX]
+
+
+def test_after_close_nothing_is_written_and_the_file_stays_free_for_another(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    audit = Audit(AuditFile(path, max_bytes=100_000, keep=1))
+    assert audit.record("auth.success", VISITOR, reason="x", latency_s=0)
+    audit.close()
+    assert not audit.record("auth.success", VISITOR, reason="late", latency_s=0)
+    with AuditFile(path, max_bytes=100_000, keep=1):
+        pass
+    assert path.read_text().count("\n") == 1

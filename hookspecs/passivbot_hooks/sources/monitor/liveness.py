@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from passivbot_hooks.errors import UnusableFileError
 from passivbot_hooks.models import Status
+from passivbot_hooks.sources.watched_file import open_regular
 
 #: Upstream's own figure for "old"; Passivbot v7.9 can idle 30 s between two writes.
 STALE_AFTER_S: Final = 90.0
@@ -87,18 +88,17 @@ class StopEvent:
             if seen != self._seen:
                 self._seen = seen
                 self._stopped_at = stop_time(_read_tail(self._path))
-        except OSError:  # just rotated, deleted or unreadable: what was said last still holds
+        except (
+            OSError,
+            UnusableFileError,
+        ):  # just rotated, deleted or unreadable: what was said last still holds
             self._seen = None
         return self._stopped_at
 
 
 def _read_tail(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            return b""
-        file.seek(max(0, status.st_size - _TAIL_BYTES))
+    with open_regular(path) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
         return file.read(_TAIL_BYTES)
 
 

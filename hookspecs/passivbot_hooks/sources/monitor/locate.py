@@ -31,7 +31,7 @@ class BotDirectory:
         """
         if self.exchange is not None:
             path = self.root / self.exchange / self.user
-            return path if path.is_dir() else None
+            return path if _is_dir(path) else None
         found = find_bots(self.root, self.user)
         if len(found) > 1:
             choices = " or ".join(f"--bot {path.parent.name}/{path.name}" for path in found)
@@ -39,6 +39,13 @@ class BotDirectory:
                 f"{self.root} holds user {self.user!r} on {len(found)} exchanges; say which: {choices}"
             )
         return found[0] if found else None
+
+
+def _is_dir(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # nobody may look there
+        return False
 
 
 def find_bots(root: Path, user: str) -> Sequence[Path]:

@@ -25,6 +25,9 @@ SCHEMA_VERSION: Final = 1
 #: Some 7 kB a symbol; this is room for thousands of symbols.
 STATE_MAX_BYTES: Final = 32 * 1_048_576
 
+#: No exchange lists as many.
+SYMBOLS_MAX: Final = 10_000
+
 _SIDES: Final[tuple[Side, ...]] = ("long", "short")
 
 
@@ -61,6 +64,8 @@ def parse_state(raw: bytes) -> MonitorState:
             f"schema_version is {version!r:.40}; this reads version {SCHEMA_VERSION} (Passivbot v7.9 to v8.1)"
         )
     meta, account = _object(document, "meta"), _object(document, "account")
+    if len(_object(document, "positions")) > SYMBOLS_MAX:
+        raise UnusableFileError(f"positions: more than {SYMBOLS_MAX} symbols; is it a bot's state?")
     positions = tuple(_positions(_object(document, "positions")))
     # A NaN or missing timestamp cannot be compared with a clock: refuse it.
     timestamp = _number(meta, "snapshot_ts_ms", "meta")

@@ -13,13 +13,10 @@ def main(address: str, password: str, key_part: str) -> None:
     with connect(address, proxy=None) as websocket:
         websocket.send(json.dumps({"type": "auth", "token": token, "public_key_part": key_part}))
         for message in map(json.loads, websocket):
+            line = "{message}"
             if message["type"] == "statistics":
-                line = (
-                    "{bot} {status}: balance {balance} {quote}, upnl {upnl}, {open_orders_count} open orders"
-                )
-                print(line.format(bot=message["bot"], **message["data"]), flush=True)
-            else:
-                print(message["message"], flush=True)
+                line = "{bot} {status}: balance {balance} {quote}, upnl {upnl}, {open_orders_count} orders"
+            print(line.format(**message, **message.get("data", {})), flush=True)
         sys.exit(f"closed: {websocket.close_code} {websocket.close_reason}")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
@@ -330,16 +331,13 @@ def decode(frame: str | bytes) -> Request:
 
 
 def _parse(text: str) -> Any:
+    if _is_too_deep(text):
+        raise ProtocolError("invalid_json", f"nested deeper than {DEPTH_MAX}")
     # The standard library's parser, for its hooks: msgspec's cannot refuse a repeated key.
     try:
-        document = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite_float
-        )
-    except (ValueError, RecursionError) as exc:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite_float)
+    except ValueError as exc:
         raise ProtocolError("invalid_json", "not valid JSON") from exc
-    if _is_deeper(document, DEPTH_MAX):
-        raise ProtocolError("invalid_json", f"nested deeper than {DEPTH_MAX}")
-    return document
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -360,15 +358,21 @@ def _finite_float(text: str) -> float:
     return value
 
 
-def _is_deeper(document: object, depth: int) -> bool:
-    """Whether lists and objects nest deeper than that; looks no deeper itself."""
-    if isinstance(document, dict):
-        children = list(document.values())
-    elif isinstance(document, list):
-        children = document
-    else:
-        return False
-    return depth == 0 or any(_is_deeper(child, depth - 1) for child in children)
+#: A JSON string, or the rest of the text after one that does not end.
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+
+
+def _is_too_deep(text: str) -> bool:
+    """Whether brackets nest too deep. Before parsing: how deep a parser can go differs by its version."""
+    depth = 0
+    for character in _STRING.sub("", text):
+        if character in "[{":
+            depth += 1
+            if depth > DEPTH_MAX:
+                return True
+        elif character in "]}":
+            depth -= 1
+    return False
 
 
 def _request_id(document: dict[str, Any]) -> bytes | None:

@@ -150,7 +150,8 @@ def _why(exc: OSError, settings: Settings) -> str:
             f"{where} is taken, by another bot's plugin or by Passivbot's own monitor-relay (its default "
             "port is 8765 too); stop that, or set another live.websocket_port; trying again until it is free"
         )
-    if exc.errno == errno.EADDRNOTAVAIL:
+    # Python 3.13 leaves out the number where no address could be bound.
+    if exc.errno == errno.EADDRNOTAVAIL or "could not bind on any address" in str(exc):
         return f"{settings.host} is no address of this machine now; set live.websocket_host to one that is"
     if exc.errno == errno.EACCES:
         return f"{where} needs more rights; set live.websocket_port to 1024 or more"

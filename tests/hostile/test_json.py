@@ -27,9 +27,10 @@ DIGITS: Final = "9" * 5_000
 
 #: What is sent, the code that a client is answered with, and what is on record of a stranger.
 BAD: dict[str, tuple[bytes | str, tuple[str, str]]] = {
-    "[ by the thousand": ("[" * 8_000, NO_JSON),
-    "{ by the thousand": ('{"a":' * 1_600, NO_JSON),
-    "nested validly": ("[" * 4_000 + "]" * 4_000, NO_JSON),
+    "[ by the thousand": ("[" * 8_000, TOO_DEEP),
+    "{ by the thousand": ('{"a":' * 1_600, TOO_DEEP),
+    "nested validly": ("[" * 4_000 + "]" * 4_000, TOO_DEEP),
+    "brackets in a string": ('{"type":"pong","a":"' + "[" * 500 + '\\\\"}', UNKNOWN),
     "nested 17 deep": ('{"type":"ping","a":' + "[" * 16 + "]" * 16 + "}", TOO_DEEP),
     "a 5,000-digit integer": (f'{{"type":"ping","a":{DIGITS}}}', NO_JSON),
     "a 5,000-digit id": (f'{{"type":"ping","id":{DIGITS}}}', NO_JSON),

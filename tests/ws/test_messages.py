@@ -185,6 +185,11 @@ def test_a_binary_frame_is_refused_even_with_valid_json() -> None:
         decode(b'{"type":"ping"}')
 
 
+def test_brackets_in_strings_do_not_nest() -> None:
+    for string in ("[" * 99, '\\"' + "{" * 99, "\\\\"):
+        assert decode('{"type":"ping","a":"' + string + '"}') == Ping()
+
+
 def test_depth_16_is_not_too_deep() -> None:
     assert decode('{"type":"ping","x":' + "[" * 15 + "]" * 15 + "}") == Ping()
 

@@ -1,6 +1,6 @@
 """The soak: ``make soak MINUTES=60``, or ``python -m soak --minutes 2`` in ``tests``.
 
-A sidecar serves a bot that writes ten times a second, to good clients, while deaf, rude and dying
+A sidecar serves a bot that writes five times a second, to good clients, while deaf, rude and dying
 ones and a thousand wrong passwords at once do their worst, the bot is restarted and the config is
 edited to nonsense and back. At the end it prints its figures, and fails if anything grew, anything
 was missed, a traceback was logged, or the audit chain does not hold.

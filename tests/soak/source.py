@@ -9,7 +9,7 @@ from pathlib import Path
 from monitor_files import append_event, now_ms, side, state, write_state
 
 #: States a second. Each differs from the one before.
-RATE_HZ = 10.0
+RATE_HZ = 5.0
 
 
 class Source:

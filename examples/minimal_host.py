@@ -29,7 +29,7 @@ def main(path: Path) -> None:
             price += random.gauss(0, 50)
             # From a trading loop too: it stores a reference, waits for nobody and never raises.
             host.on_stats_updated(bot=bot, stats=snapshot(price))
-            time.sleep(1)
+            time.sleep(1)  # the pace of this bot's trading loop; nothing waits for it
 
 
 def snapshot(price: float) -> Statistics:

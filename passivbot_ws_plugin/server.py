@@ -60,7 +60,7 @@ from .tls import Certificate
 HOUSEKEEPING_S: Final = 1.0
 
 #: How many new connections the loop takes before it looks at the others again. asyncio's hundred are
-#: a pause of tens of milliseconds for everybody else.
+#: a longer pause for everybody else.
 ACCEPT_AT_ONCE: Final = 4
 
 #: How many may wait in the kernel meanwhile.

@@ -292,7 +292,7 @@ async def test_a_thousand_failures_from_one_address_while_the_owner_logs_in() ->
         siege.expected += [("auth.failure", "wrong token")] * failed
         siege.expected += [("auth.throttled", "address is locked")] * throttled
         assert len(siege.audit_log.lines) < 200
-        assert len(siege.server._throttle) == 1
+        assert len(siege.server._admission.throttle) == 1
 
 
 async def test_a_thousand_failures_from_as_many_addresses_while_the_owner_logs_in() -> None:
@@ -300,7 +300,7 @@ async def test_a_thousand_failures_from_as_many_addresses_while_the_owner_logs_i
     async with besieged(limits={"auth_failures": 5, "auth_s": 10.0}) as siege:
         assert await storm(siege, sources, at_once=50) == Counter({4401: 1_000})
         siege.expected += [("auth.failure", "wrong token")] * 1_000
-        assert len(siege.server._throttle) == 1_000
+        assert len(siege.server._admission.throttle) == 1_000
 
 
 # --- the record -------------------------------------------------------------------------
@@ -311,7 +311,7 @@ async def test_an_error_of_ours_is_on_record_too(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(logging.getLogger("passivbot_ws_plugin.server"), "disabled", True)
     async with besieged(("auth.failure", "internal error")) as siege:
         client = await siege.stranger()
-        monkeypatch.setattr(siege.server._authenticator, "check_token", lambda attempt: 1 / 0)
+        monkeypatch.setattr(siege.server._admission._authenticator, "check_token", lambda attempt: 1 / 0)
         await client.send(text(auth_message()))
         assert await client.closing() == ([], 1011)
 

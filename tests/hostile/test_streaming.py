@@ -201,7 +201,7 @@ async def test_the_clock_set_back_moves_no_deadline(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(time, "time", lambda: then)
         await other.send(text(auth_message("wrong")))
         assert (await other.closing())[1] == 4401
-        assert 0 < siege.server._throttle.wait_s("127.0.0.67") <= 2
+        assert 0 < siege.server._admission.throttle.wait_s("127.0.0.67") <= 2
         await siege.show()
         assert await client.closing() == ([], 4408)
 

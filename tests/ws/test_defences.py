@@ -90,7 +90,7 @@ async def test_failures_lock_the_address_and_a_success_from_it_has_to_wait(cache
             answer = await receive(waiting)
             assert "too many failed attempts; try again in" in answer["message"]
             assert (await closed(waiting))[0] == 4429
-        server._throttle._entries.clear()  # what time does, without the time
+        server._admission.throttle._entries.clear()  # what time does, without the time
         async with logged_in(address):
             pass
 

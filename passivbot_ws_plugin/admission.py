@@ -1,0 +1,246 @@
+"""The stranger's half of a connection: from its request to its login, or to its end.
+
+What counts as a login is `session`'s to say, who has to wait `throttle`'s; here each attempt is heard,
+answered and put on record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.protocol import Protocol
+
+from . import http
+from .audit import Audit, AuditEvent, Visitor
+from .auth import Authenticator, Principal
+from .cache import Cache
+from .connection import Connection
+from .log import get_logger
+from .session import (
+    CLOSE_AUTH_FAILED,
+    CLOSE_AUTH_TIMEOUT,
+    CLOSE_THROTTLED,
+    CLOSE_TRY_LATER,
+    Admission,
+    Asked,
+    Login,
+    Rejection,
+    reject,
+)
+from .settings import Settings
+from .throttle import Throttle
+
+#: The reason of a rejection that is no failure: the address has to wait.
+_LOCKED: Final = "address is locked"
+
+_log = get_logger(__name__)
+
+
+class AdmissionControl:
+    """Decides who comes in, by the settings that count now.
+
+    Args:
+        settings: The first ones.
+        cache: Whose bots are named in the record.
+        audit: The record.
+
+    Attributes:
+        throttle: Which addresses have to wait.
+    """
+
+    def __init__(self, settings: Settings, cache: Cache, audit: Audit) -> None:
+        self._settings = settings
+        self._cache = cache
+        self._audit = audit
+        self._authenticator = _authenticator(settings)
+        self.throttle = Throttle(settings.options.limits, asyncio.get_running_loop().time)
+
+    def use(self, settings: Settings) -> bool:
+        """Judge by other settings from now on; whether some that logged in may have to go."""
+        old, self._settings = self._settings, settings
+        if (old.credentials, old.options.auth) == (settings.credentials, settings.options.auth):
+            return False  # the verifiers cost some milliseconds for each key
+        self._authenticator = _authenticator(settings)
+        return True
+
+    def is_valid(self, principal: Principal) -> bool:
+        """Whether who logged in may stay."""
+        return self._authenticator.is_valid(principal)
+
+    # --- the handshake -----------------------------------------------------------------
+
+    def receive_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Before the handshake: answer plain HTTP, turn away who is too many or has to wait."""
+        assert isinstance(connection, Connection)
+        if not http.is_websocket(request):
+            return http.answer(request, self._failure)
+        if not http.is_path(request.path):
+            self.refuse(connection, "bad handshake")
+            return http.respond(HTTPStatus.BAD_REQUEST, http.NO_HANDSHAKE)
+        turned = connection.turned
+        if turned is not None:
+            self.refuse(connection, turned.reason)
+            return http.turn_away(turned.status, turned.retry_after_s)
+        wait_s = self.throttle.wait_s(connection.host)
+        if wait_s > 0:
+            self.record("auth.throttled", "address is locked", connection, connection.visitor())
+            why = "Too many failed logins from this address."
+            return http.turn_away(HTTPStatus.TOO_MANY_REQUESTS, math.ceil(wait_s), why)
+        origins = self._settings.options.origins
+        origin = connection.visitor().origin
+        if origins is not None and origin is not None and origin not in origins:
+            self.refuse(connection, "origin not allowed")
+            return http.respond(HTTPStatus.FORBIDDEN, "This origin may not connect.\n")
+        return None
+
+    def check_response(
+        self, connection: ServerConnection, _request: Request, response: Response
+    ) -> Response | None:
+        """After the library's own checks: record whom it refuses, and say no more than the status.
+
+        Its words repeat what the stranger sent.
+        """
+        assert isinstance(connection, Connection)
+        if connection.protocol.handshake_exc is None:
+            return None
+        self.refuse(connection, "bad handshake")
+        return http.refuse(response)
+
+    @property
+    def _failure(self) -> str | None:
+        is_blocked = self._audit.failure is not None and self._settings.options.audit.required
+        return "audit" if is_blocked else None
+
+    # --- the login ---------------------------------------------------------------------
+
+    async def admit(self, connection: Connection, visitor: Visitor) -> Admission | None:
+        """Hear a stranger out and record what came of it; None if it was sent away."""
+        login = Login()
+        deadline = connection.connected_at + self._settings.options.limits.auth_s
+        try:
+            async with asyncio.timeout_at(deadline):
+                verdict = await self._hear(connection, login)
+        except (TimeoutError, ConnectionClosed) as exc:
+            event, reason = _why_unheard(exc, connection.protocol)
+            if event == "auth.failure":
+                self.throttle.failed(connection.host)
+            self.record(event, reason, connection, visitor, method=login.method)
+            await connection.end(CLOSE_AUTH_TIMEOUT, "authentication timed out")  # if it is open still
+            return None
+        except Exception:  # an error of ours, which the server logs: an attempt it was all the same
+            self.record("auth.failure", "internal error", connection, visitor, method=login.method)
+            raise
+        if isinstance(verdict, Admission):
+            return await self._let_in(connection, visitor, verdict)
+        await self._send_away(connection, visitor, verdict)
+        return None
+
+    async def _hear(self, connection: Connection, login: Login) -> Admission | Rejection:
+        while True:
+            frame = await connection.recv()
+            wait_s = math.ceil(self.throttle.wait_s(connection.host))
+            if wait_s > 0:  # locked since it connected: nothing of the frame is looked at
+                return reject(
+                    _LOCKED, f"Authentication failed: too many failed attempts; try again in {wait_s} s"
+                )
+            # Judged by the credentials that count now, in the same breath as it was read.
+            verdict = login.receive(frame, self._authenticator)
+            if not isinstance(verdict, Asked):
+                return verdict
+            connection.write(verdict.answer)
+
+    async def _let_in(
+        self, connection: Connection, visitor: Visitor, admission: Admission
+    ) -> Admission | None:
+        principal = admission.principal
+        is_recorded = self.record(
+            "auth.success", "accepted", connection, visitor, key=principal.key, method=principal.method
+        )
+        if not is_recorded:
+            if self._settings.options.audit.required:
+                self.record(
+                    "auth.failure", "login cannot be recorded", connection, visitor, key=principal.key,
+                    method=principal.method,
+                )  # fmt: skip
+                message = "Authentication failed: the server cannot record logins now; try again later"
+                connection.write(reject("not recorded", message).answer)
+                await connection.end(CLOSE_TRY_LATER, "logins cannot be recorded")
+                return None
+            _log.warning("auth.success_not_on_record", key=principal.key, peer=visitor.peer)
+        connection.promote()
+        if principal.method == "token" and self._authenticator.token_policy == "warn":
+            _log.warning("auth.token_used", key=principal.key, peer=visitor.peer)
+        return admission
+
+    async def _send_away(self, connection: Connection, visitor: Visitor, rejection: Rejection) -> None:
+        is_locked = rejection.reason == _LOCKED
+        if not is_locked:
+            self.throttle.failed(connection.host)
+        event: AuditEvent = "auth.throttled" if is_locked else "auth.failure"
+        self.record(event, rejection.reason, connection, visitor, key=rejection.key, method=rejection.method)
+        connection.write(rejection.answer)
+        if is_locked:
+            await connection.end(CLOSE_THROTTLED, "too many failed attempts")
+        else:
+            await connection.end(CLOSE_AUTH_FAILED, "authentication failed")
+
+    # --- the record --------------------------------------------------------------------
+
+    def refuse(self, connection: Connection, reason: str) -> None:
+        """Put on record that a connection was turned away."""
+        self.record("connection.refused", reason, connection, connection.visitor())
+
+    def record(
+        self,
+        event: AuditEvent,
+        reason: str,
+        connection: Connection,
+        visitor: Visitor,
+        *,
+        key: str | None = None,
+        method: str | None = None,
+    ) -> bool:
+        """Put it on record; whether that could be done."""
+        return self._audit.record(
+            event,
+            visitor,
+            reason=reason,
+            latency_s=connection.loop.time() - connection.connected_at,
+            key=key,
+            key_is_ours=key is not None and self._authenticator.knows(key),
+            method=method,
+            failures=self.throttle.failures(connection.host),
+            bots=self._cache.bots,
+        )
+
+
+def _authenticator(settings: Settings) -> Authenticator:
+    return Authenticator(settings.credentials, settings.options.auth.token)
+
+
+def _why_unheard(exc: TimeoutError | ConnectionClosed, protocol: Protocol) -> tuple[AuditEvent, str]:
+    """What a connection without a login stands for in the record."""
+    sent = protocol.close_sent
+    if sent is None and isinstance(exc, TimeoutError):
+        return "auth.timeout", "no auth message in time"
+    if sent is None or protocol.close_rcvd_then_sent:  # the peer ended it, or the network did
+        return "auth.disconnect", "left without an auth message"
+    # Sent before the deadline, even if the peer let that pass too before it closed.
+    return _WHY_CLOSED.get(sent.code, ("auth.disconnect", "server stopping"))
+
+
+#: What a close code that the server sent to a stranger stands for in the record.
+_WHY_CLOSED: Final[Mapping[int, tuple[AuditEvent, str]]] = {
+    1002: ("auth.failure", "broke the WebSocket protocol"),
+    1007: ("auth.failure", "broke the WebSocket protocol"),
+    1009: ("auth.failure", "message too large"),
+    1011: ("auth.disconnect", "stopped answering pings"),
+    CLOSE_THROTTLED: ("auth.failure", "too many frames"),
+}

@@ -20,15 +20,18 @@ from .config import BotConfig, load_config
 from .errors import BotNotFoundError, ConfigError, HooksError, PluginError, UnusableFileError
 from .host import PluginHost, PluginRecord
 from .markers import ENTRY_POINT_GROUP, PROJECT_NAME, hookimpl, hookspec
-from .models import Health, Position, Side, Statistics, Status
+from .models import EVENT_KINDS, Event, EventKind, Health, Position, Side, Statistics, Status
 from .toggles import did_you_mean, plugin_options
 
 __all__ = [
     "ENTRY_POINT_GROUP",
+    "EVENT_KINDS",
     "PROJECT_NAME",
     "BotConfig",
     "BotNotFoundError",
     "ConfigError",
+    "Event",
+    "EventKind",
     "Health",
     "HooksError",
     "PluginError",

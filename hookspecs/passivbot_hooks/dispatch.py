@@ -1,8 +1,9 @@
 """One plugin, its thread, and the mailbox between the host and it.
 
-The caller's side is a dictionary store under a lock: it does not wait for a plugin,
-cannot raise, and holds at most one config and one snapshot for each bot, so a plugin
-that is slow, stuck or broken costs its own updates and nobody else's.
+The caller's side is a store under a lock: it does not wait for a plugin,
+cannot raise, and holds at most one config and one snapshot for each bot and a bounded
+queue of events, so a plugin that is slow, stuck or broken costs its own updates and
+nobody else's.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import copy
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from pluggy import HookImpl
 
 from .discovery import describe
-from .models import Statistics
+from .models import Event, Statistics
 
 #: Failures in a row after which an implementation is switched off.
 FAILURES_MAX: Final = 5
@@ -27,6 +29,9 @@ BUDGET_S: Final = 0.1
 
 #: What a hook may take before it is called stuck.
 STUCK_AFTER_S: Final = 5.0
+
+#: Events that may wait for one plugin; of more, the oldest are dropped.
+EVENTS_MAX: Final = 1_024
 
 _log = logging.getLogger(__name__)
 
@@ -53,9 +58,11 @@ class PluginThread:
         self._failures: dict[str, int] = {}
         self._slow_logged: set[str] = set()
         self._is_up = True
-        # Guards all below. Held for dictionary operations only, never during a hook.
+        # Guards all below. Held for operations on these containers only, never during a hook.
         self._changed = threading.Condition()
         self._configs: dict[str, Mapping[str, Any]] = {}
+        self._events: deque[tuple[str, Event]] = deque(maxlen=EVENTS_MAX)
+        self._is_overflow_told = False
         self._stats: dict[str, Statistics] = {}
         self._closing = False
         self._is_restarting = False
@@ -68,19 +75,24 @@ class PluginThread:
 
     def post_config(self, bot: str, config: Mapping[str, Any]) -> None:
         """Have `on_config_loaded` called soon; a config that still waits is replaced."""
-        if "on_config_loaded" in self._implementations:
-            self._post(self._configs, bot, config)
+        self._post("on_config_loaded", lambda: self._configs.__setitem__(bot, config))
+
+    def post_event(self, bot: str, event: Event) -> None:
+        """Have `on_event` called soon, after the events that wait; if too many do, the oldest goes."""
+        self._post("on_event", lambda: self._events.append((bot, event)))
 
     def post_stats(self, bot: str, stats: Statistics) -> None:
         """Have `on_stats_updated` called soon; a snapshot that still waits is replaced."""
-        if "on_stats_updated" in self._implementations:
-            self._post(self._stats, bot, stats)
+        self._post("on_stats_updated", lambda: self._stats.__setitem__(bot, stats))
 
-    def _post(self, mailbox: dict[str, Any], bot: str, value: object) -> None:
+    def _post(self, hook: str, put: Callable[[], None]) -> None:
+        if hook not in self._implementations:
+            return
         with self._changed:
             if self._closing:
                 return
-            mailbox[bot] = value
+            is_full = hook == "on_event" and len(self._events) == EVENTS_MAX
+            put()  # under the lock: the thread puts empty mailboxes in place of those that it takes
             self._changed.notify_all()
             stuck = self._is_stuck_unreported()
         if stuck:
@@ -88,6 +100,14 @@ class PluginThread:
                 "plugin %r: a hook has not returned for %.0f s; its updates wait, the others go on",
                 self.name,
                 STUCK_AFTER_S,
+            )
+        if is_full and not self._is_overflow_told:
+            self._is_overflow_told = True
+            _log.warning(
+                "plugin %r: takes events more slowly than they come; %d wait, and each new one drops the "
+                "oldest; said once",
+                self.name,
+                EVENTS_MAX,
             )
 
     def _is_stuck_unreported(self) -> bool:
@@ -101,6 +121,7 @@ class PluginThread:
         """Have `on_shutdown` called soon, instead of what waits; what is posted later comes after it."""
         with self._changed:
             self._configs, self._stats = {}, {}
+            self._events.clear()
             self._is_restarting = True
             self._changed.notify_all()
 
@@ -124,7 +145,7 @@ class PluginThread:
         return not (self._busy or self._has_work())
 
     def _has_work(self) -> bool:
-        return bool(self._configs or self._stats or self._is_restarting or self._closing)
+        return bool(self._configs or self._events or self._stats or self._is_restarting or self._closing)
 
     def _run(self) -> None:
         closing = False
@@ -135,18 +156,31 @@ class PluginThread:
                 self._changed.wait_for(self._has_work)
                 self._busy = True
                 configs, self._configs = self._configs, {}
+                events = len(self._events)
                 stats, self._stats = self._stats, {}
                 is_restarting, self._is_restarting = self._is_restarting, False
                 closing = self._closing
             if is_restarting:
                 self._shut_down()
-            self._is_up = self._is_up or bool(configs or stats)
-            # Configs first: a bot's config comes before its first statistics.
+            self._is_up = self._is_up or bool(configs or events or stats)
+            # Configs first: a bot's config comes before all else of it.
             for bot, config in configs.items():
                 self._call("on_config_loaded", {"bot": bot, "config": config})
+            # As many events as waited with these snapshots; those that come meanwhile are next.
+            for bot, event in self._taken_events(events):
+                self._call("on_event", {"bot": bot, "event": event})
             for bot, snapshot in stats.items():
                 self._call("on_stats_updated", {"bot": bot, "stats": snapshot})
         self._shut_down()
+
+    def _taken_events(self, count: int) -> Iterator[tuple[str, Event]]:
+        """The oldest events, one by one: those that still wait stay within the bound, and can be dropped."""
+        for _ in range(count):
+            with self._changed:
+                if self._is_restarting or not self._events:
+                    return
+                waiting = self._events.popleft()
+            yield waiting
 
     def _shut_down(self) -> None:
         """Once for each life: a plugin that was switched off is not shut down again at the end."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, Self
 from .discovery import Candidate, describe, discover, hook_implementations, load
 from .dispatch import PluginThread
 from .errors import PluginError
-from .models import Statistics
+from .models import Event, Statistics
 from .toggles import Toggles, parse_toggles
 
 #: What all plugins together may take to shut down.
@@ -73,6 +73,7 @@ class PluginHost:
         self._toggles: dict[str, Toggles] = {}
         self._configs: dict[str, Mapping[str, Any]] = {}
         self._stats: dict[str, Statistics] = {}
+        self._seq: dict[str, int] = {}
         self._is_shut_down = False
 
     @property
@@ -203,10 +204,21 @@ class PluginHost:
     def on_stats_updated(self, *, bot: str, stats: Statistics) -> None:
         """Tell the plugins a bot's new snapshot."""
         self._stats[bot] = stats
+        for plugin in self._hearing_of(bot):
+            plugin.thread.post_stats(bot, stats)
+
+    def on_event(self, *, bot: str, event: Event) -> None:
+        """Tell the plugins what happened at a bot; ``event.seq`` is set here, whatever it was."""
+        seq = self._seq[bot] = self._seq.get(bot, 0) + 1
+        numbered = replace(event, seq=seq)
+        for plugin in self._hearing_of(bot):
+            plugin.thread.post_event(bot, numbered)
+
+    def _hearing_of(self, bot: str) -> Iterator[_Plugin]:
+        """The plugins that are on for a bot; one without a config has no toggles to ask."""
         for plugin in self._plugins.values():
-            # A bot whose config was never told has no toggles to ask.
             if bot in plugin.bots or bot not in self._configs:
-                plugin.thread.post_stats(bot, stats)
+                yield plugin
 
     def on_shutdown(self, *, timeout_s: float = SHUTDOWN_S) -> None:
         """Tell the plugins to stop, all at once, and wait for them, at most ``timeout_s`` in all.

@@ -7,8 +7,10 @@ never zero; NaN and the infinities are None too, because NaN differs even from i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Final, Literal, get_args
 
 #: Which side of a hedge-mode market a position is on.
 Side = Literal["long", "short"]
@@ -16,6 +18,27 @@ Side = Literal["long", "short"]
 #: ``running``: fresh snapshots arrive. ``stale``: they stopped arriving and nobody
 #: knows why. ``stopped``: the bot said goodbye, or its process is gone.
 Status = Literal["running", "stale", "stopped"]
+
+#: What an `Event` may tell of; docs/hooks.md lists the details of each.
+EventKind = Literal[
+    "fill",
+    "order.placed",
+    "order.cancelled",
+    "order.rejected",
+    "position.opened",
+    "position.changed",
+    "position.closed",
+    "mode.changed",
+    "risk.changed",
+    "error",
+    "bot.started",
+    "bot.ready",
+    "bot.stopping",
+    "bot.stopped",
+]
+
+#: All of them, in that order.
+EVENT_KINDS: Final[tuple[EventKind, ...]] = get_args(EventKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +127,35 @@ class Statistics:
     def differs_from(self, other: Statistics | None) -> bool:
         """Whether anything but the timestamp differs; True against None."""
         return other is None or self != replace(other, timestamp=self.timestamp)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at a bot.
+
+    Attributes:
+        timestamp: When it happened at the bot, milliseconds.
+        kind: What happened; one of `EVENT_KINDS`.
+        symbol: CCXT's unified symbol, such as ``"BTC/USDT:USDT"``, if it concerns one.
+        side: The side of the position that it concerns, ``"long"`` or ``"short"``.
+        details: More of it, flat: texts, numbers, booleans and None by name. Which
+            names a kind has is in docs/hooks.md; one that the source does not know is
+            left out. Read-only; ``dict(event.details)`` is a copy of your own.
+        seq: Counts up by one for each event of this bot, from 1; the host numbers
+            them. A plugin that missed some sees the gap.
+    """
+
+    timestamp: int
+    kind: EventKind
+    symbol: str | None = None
+    side: Side | None = None
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    seq: int = 0
+
+    def __post_init__(self) -> None:
+        # A copy behind a read-only view: one event is shared by all plugins and their threads.
+        object.__setattr__(self, "details", MappingProxyType(dict(self.details)))
+
+    def __reduce__(self) -> tuple[type[Event], tuple[object, ...]]:
+        """How to copy and pickle it: a read-only view by itself cannot be."""
+        return Event, (self.timestamp, self.kind, self.symbol, self.side, dict(self.details), self.seq)

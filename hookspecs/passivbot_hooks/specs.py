@@ -7,7 +7,8 @@ What it returns is ignored.
 are called there, one at a time, in order; a plugin needs no lock between its own hooks.
 
 **Time budget.** A hook should return within 100 ms. A slower one delays only its own
-plugin, is logged, and misses snapshots: the host keeps the latest, not a queue.
+plugin, is logged, and misses snapshots: the host keeps the latest, not a queue. Events
+alone are queued, 1,024 of them.
 
 **Exceptions.** One that leaves a hook is logged and counted; the other plugins never
 notice. After five in a row the implementation is switched off until the next start, with
@@ -20,7 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .markers import hookspec
-from .models import Statistics
+from .models import Event, Statistics
 
 
 @hookspec
@@ -53,6 +54,31 @@ def on_stats_updated(bot: str, stats: Statistics) -> None:
     Args:
         bot: As in `on_config_loaded`.
         stats: The snapshot. Frozen, shared by all plugins.
+
+    .. versionadded:: 0.1
+    """
+
+
+@hookspec
+def on_event(bot: str, event: Event) -> None:
+    """Something happened at the bot: a fill, an order, a position, an error, a start or stop.
+
+    Fires once for each event, in the order in which the bot told them; they are never
+    reduced to the last one. What happened before the host started watching is not told, nor
+    is a fill of before the bot's own start, which Passivbot reads anew each time.
+
+    What waits for a plugin is delivered in this order: configs, then events, then
+    snapshots. So a bot's config comes before its first event, and an event before the
+    snapshot that shows what came of it. The statistics are the truth of the moment: an
+    event tells what changed, and need not be added up.
+
+    At most 1,024 events wait for a plugin, those of all its bots together. If it takes
+    them more slowly than they come, the oldest is dropped, which the log says once, and
+    `Event.seq` has a gap. A plugin that is switched on later gets no old events.
+
+    Args:
+        bot: As in `on_config_loaded`.
+        event: What happened. Frozen, shared by all plugins.
 
     .. versionadded:: 0.1
     """

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .markers import hookimpl
-from .models import Position, Statistics
+from .models import Event, Position, Statistics
 
 
 def make_statistics(**changes: Any) -> Statistics:
@@ -42,6 +42,22 @@ def make_statistics(**changes: Any) -> Statistics:
     return Statistics(**{**values, **changes})
 
 
+def make_event(**changes: Any) -> Event:
+    """A plausible event, a fill; ``changes`` replace fields.
+
+    Raises:
+        TypeError: A change names no field.
+    """
+    values: dict[str, Any] = {
+        "timestamp": 1_678_886_400_000,
+        "kind": "fill",
+        "symbol": "BTC/USDT:USDT",
+        "side": "long",
+        "details": {"order_id": "1", "order_side": "buy", "qty": 0.1, "price": 25_000.0, "pnl": 0.0},
+    }
+    return Event(**{**values, **changes})
+
+
 class RecordingPlugin:
     """Remembers every call, in order, and lets a test wait for one.
 
@@ -64,6 +80,11 @@ class RecordingPlugin:
         self._remember("on_stats_updated", bot, stats)
 
     @hookimpl
+    def on_event(self, bot: str, event: Event) -> None:
+        """Remember it."""
+        self._remember("on_event", bot, event)
+
+    @hookimpl
     def on_shutdown(self) -> None:
         """Remember it."""
         self._remember("on_shutdown", None, None)
@@ -82,6 +103,11 @@ class RecordingPlugin:
         """The statistics told so far, in order."""
         with self._called:
             return [argument for hook, _, argument in self.calls if hook == "on_stats_updated"]
+
+    def events(self) -> list[Event]:
+        """The events told so far, in order."""
+        with self._called:
+            return [argument for hook, _, argument in self.calls if hook == "on_event"]
 
     def wait_for(
         self, predicate: Callable[[list[tuple[str, str | None, Any]]], bool], timeout_s: float = 5.0

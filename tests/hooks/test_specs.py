@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "hooks.md"
 
 
 def test_these_are_the_hooks() -> None:
-    assert set(HOOKS) == {"on_config_loaded", "on_stats_updated", "on_shutdown"}
+    assert set(HOOKS) == {"on_config_loaded", "on_event", "on_stats_updated", "on_shutdown"}
 
 
 @pytest.mark.parametrize("name", HOOKS)

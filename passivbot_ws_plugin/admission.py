@@ -1,6 +1,6 @@
 """The stranger's half of a connection: from its request to its login, or to its end.
 
-What counts as a login is `session`'s to say, who has to wait `throttle`'s; here each attempt is heard,
+What counts as a login is `login`'s to say, who has to wait `throttle`'s; here each attempt is heard,
 answered and put on record.
 """
 
@@ -21,19 +21,10 @@ from . import http
 from .audit import Audit, AuditEvent, Visitor
 from .auth import Authenticator, Principal
 from .cache import Cache
+from .close_codes import CLOSE_AUTH_FAILED, CLOSE_AUTH_TIMEOUT, CLOSE_THROTTLED, CLOSE_TRY_LATER
 from .connection import Connection
 from .log import get_logger
-from .session import (
-    CLOSE_AUTH_FAILED,
-    CLOSE_AUTH_TIMEOUT,
-    CLOSE_THROTTLED,
-    CLOSE_TRY_LATER,
-    Admission,
-    Asked,
-    Login,
-    Rejection,
-    reject,
-)
+from .login import Admission, Asked, Login, Rejection, reject
 from .settings import Settings
 from .throttle import Throttle
 
@@ -217,7 +208,7 @@ class AdmissionControl:
             key_is_ours=key is not None and self._authenticator.knows(key),
             method=method,
             failures=self.throttle.failures(connection.host),
-            bots=self._cache.bots,
+            bots=tuple(self._cache.bots),
         )
 
 

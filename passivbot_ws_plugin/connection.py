@@ -19,11 +19,11 @@ from websockets.protocol import Event
 from websockets.server import ServerProtocol
 
 from .audit import Visitor
+from .close_codes import CLOSE_THROTTLED, CLOSE_TOO_SLOW
 from .gate import Gate, Turned
 from .log import get_logger
 from .options import Limits
 from .rate import TokenBucket
-from .session import CLOSE_THROTTLED, CLOSE_TOO_SLOW
 
 #: How long the other end may take to let itself be closed before it is cut off, seconds.
 CLOSE_TIMEOUT_S: Final = 2.0

@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from .cache import Cache
+from .feeds import Feed
+from .messages import Channel
 from .options import Limits
 
 #: How often clients that fell behind are looked at, seconds.
@@ -32,27 +33,50 @@ class Line(Protocol):
 
 
 class Client:
-    """A client that logged in, and what it is still owed."""
+    """A client that logged in, and its subscriptions."""
 
     def __init__(self, line: Line, limits: Limits, clock: Callable[[], float]) -> None:
         self._line = line
         self._limits = limits
         self._clock = clock
-        self._owed: set[str] = set()  # bots whose latest state it has not been sent
+        self._feeds: dict[Channel, Feed] = {}
         self._behind_since: float | None = None
+
+    def subscribe(self, channel: Channel, feed: Feed) -> None:
+        """Have a channel from now on, in place of what it had of it; send what is due at once."""
+        self._feeds[channel] = feed
+        self.pump()
+
+    def unsubscribe(self, channel: Channel) -> None:
+        """Have nothing more of a channel."""
+        self._feeds.pop(channel, None)
 
     def answer(self, payload: bytes) -> None:
         """Send an answer to a request, whatever is buffered, up to the hard limit."""
         self._line.write(payload)
         self.check()
 
-    def offer(self, bot: str, payload: bytes) -> None:
-        """Send a bot's state, or owe it if the client does not keep up: then only the latest is sent."""
-        if self.is_behind:
-            self._owed.add(bot)
-            return
-        self._line.write(payload)
+    def touch(self, channel: Channel, bot: str) -> None:
+        """Send what is new of a bot; or later, if the client does not keep up or asked for a slower pace."""
+        feed = self._feeds.get(channel)
+        if feed is not None:
+            feed.touch(bot)
+            self._send(feed)
+
+    def pump(self) -> None:
+        """Look at what is unsent, and send what is due."""
         self.check()
+        for feed in self._feeds.values():
+            self._send(feed)
+
+    def _send(self, feed: Feed) -> None:
+        if self.is_behind:
+            return
+        for message in feed.due(self._clock()):
+            self._line.write(message)
+            self.check()
+            if self.is_behind:
+                return
 
     def check(self) -> None:
         """Look at what is unsent: note the client as behind or as caught up, or drop it."""
@@ -73,56 +97,67 @@ class Client:
         """Whether it had too much unsent when last looked at."""
         return self._behind_since is not None
 
-    def pay(self, cache: Cache) -> None:
-        """Send the latest of what is owed, if the client caught up."""
-        self.check()
-        while self._owed and not self.is_behind:
-            payload = cache.snapshot(self._owed.pop())
-            if payload is not None:
-                self._line.write(payload)
-                self.check()
+    def wait_s(self) -> float | None:
+        """When it is to be looked at again, though no bot has anything new; None: it need not be."""
+        if self.is_behind:
+            return SWEEP_S
+        dues = [due for feed in self._feeds.values() if (due := feed.due_at()) is not None]
+        return max(0.0, min(dues) - self._clock()) if dues else None
 
 
 class Hub:
     """All clients that logged in."""
 
-    def __init__(self, cache: Cache) -> None:
-        self._cache = cache
+    def __init__(self) -> None:
         self._clients: set[Client] = set()
+        self._waiting: set[Client] = set()  # those that are to be looked at again
         self._sweep: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._clients)
 
     def join(self, client: Client) -> None:
-        """Send every known state to a new client, and every change from now on."""
+        """Publish to a client from now on."""
         self._clients.add(client)
-        for payload in self._cache.snapshots():
-            client.answer(payload)
-        self._schedule_sweep()
-
-    def answer(self, client: Client, payload: bytes) -> None:
-        """Send an answer to one client."""
-        client.answer(payload)
-        self._schedule_sweep()
 
     def leave(self, client: Client) -> None:
         """Forget a client."""
         self._clients.discard(client)
+        self._waiting.discard(client)
 
-    def publish(self, bot: str, payload: bytes) -> None:
-        """Send a bot's changed state to everybody."""
+    def publish(self, channel: Channel, bot: str) -> None:
+        """Tell everybody that a bot has something new."""
         for client in tuple(self._clients):
-            client.offer(bot, payload)
-        self._schedule_sweep()
+            client.touch(channel, bot)
+            self._note(client)
+        self._schedule()
 
-    def _schedule_sweep(self) -> None:
-        if self._sweep is None and any(client.is_behind for client in self._clients):
-            self._sweep = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep_now)
+    def changed(self, client: Client) -> None:
+        """Something was sent to a client, or its subscriptions are others."""
+        self._note(client)
+        self._schedule()
+
+    def _note(self, client: Client) -> None:
+        if client in self._clients and client.wait_s() is not None:
+            self._waiting.add(client)
+
+    def _schedule(self) -> None:
+        """Have the waiting looked at when the first of them is due."""
+        waits = [wait for client in self._waiting if (wait := client.wait_s()) is not None]
+        if not waits:
+            return
+        loop = asyncio.get_running_loop()
+        at = loop.time() + min(waits)
+        if self._sweep is not None:
+            if self._sweep.when() <= at:
+                return
+            self._sweep.cancel()
+        self._sweep = loop.call_at(at, self._sweep_now)
 
     def _sweep_now(self) -> None:
         self._sweep = None
-        for client in tuple(self._clients):
-            if client.is_behind:
-                client.pay(self._cache)
-        self._schedule_sweep()
+        waiting, self._waiting = self._waiting, set()
+        for client in waiting:
+            client.pump()
+            self._note(client)
+        self._schedule()

@@ -1,4 +1,4 @@
-"""The three hooks. The host calls them on one thread of this plugin's own."""
+"""The four hooks. The host calls them on one thread of this plugin's own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-from passivbot_hooks import Statistics, hookimpl
+from passivbot_hooks import Event, Statistics, hookimpl
 
 from .errors import NotConfiguredError, SettingsError
 from .log import get_logger
-from .messages import clean, statistics_data
+from .messages import clean, event_data, statistics_data
 from .redaction import without_metadata
 from .settings import Settings, parse_settings
 from .worker import Worker
@@ -51,6 +51,11 @@ class WebSocketPlugin:
     def on_stats_updated(self, bot: str, stats: Statistics) -> None:
         """Hand the snapshot to the server's loop."""
         self._started().put_statistics(bot, statistics_data(stats))
+
+    @hookimpl
+    def on_event(self, bot: str, event: Event) -> None:
+        """Hand the event to the server's loop."""
+        self._started().put_event(bot, event.seq, event_data(event))
 
     @hookimpl
     def on_shutdown(self) -> None:

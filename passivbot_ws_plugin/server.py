@@ -26,19 +26,15 @@ from .admission import AdmissionControl
 from .audit import Audit, Visitor
 from .auth import Principal
 from .cache import Cache
+from .close_codes import CLOSE_BAD_MESSAGES, CLOSE_RESTART, CLOSE_REVOKED
 from .connection import CLOSE_TIMEOUT_S, Connection
 from .gate import Gate
 from .hub import Client, Hub
 from .log import get_logger
-from .messages import Error, encode
+from .login import Admission
+from .messages import Channel
 from .rate import TokenBucket
-from .session import (
-    CLOSE_BAD_MESSAGES,
-    CLOSE_RESTART,
-    CLOSE_REVOKED,
-    Admission,
-    Session,
-)
+from .session import Answer, Session
 from .settings import Settings, is_loopback
 from .tls import Certificate
 
@@ -55,12 +51,6 @@ _QUEUE: Final = 128
 #: What the end of connections that were cut off may take, seconds.
 _ABORT_S: Final = 0.5
 
-_NO_STATISTICS: Final = encode(
-    Error("no statistics yet; they are sent as soon as the bot writes some", "unavailable")
-)
-
-_NOT_YOURS: Final = encode(Error("this key may not see the statistics", "forbidden"))
-
 _log = get_logger(__name__)
 
 # The library tells of each connection's ups and downs, and warns of those that end while they are
@@ -76,7 +66,7 @@ class Server:
         self.settings = settings
         self._cache = cache
         self._audit = audit
-        self._hub = Hub(cache)
+        self._hub = Hub()
         self._gate = Gate(settings.options.limits)
         self._admission = AdmissionControl(settings, cache, audit)
         self._certificate = None if settings.options.tls is None else Certificate(settings.options.tls)
@@ -120,9 +110,9 @@ class Server:
         scheme = "ws" if self._certificate is None else "wss"
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
-    def publish(self, bot: str, payload: bytes) -> None:
-        """Broadcast a bot's changed state."""
-        self._hub.publish(bot, payload)
+    def publish(self, channel: Channel, bot: str) -> None:
+        """Tell the subscribers of a channel that the cache has something new of a bot."""
+        self._hub.publish(channel, bot)
 
     def use(self, settings: Settings) -> None:
         """Take on other credentials and policies for the same address; end whom they revoke."""
@@ -200,24 +190,32 @@ class Server:
         connection.protocol.max_message_size = limits.message_bytes
         self._admitted[connection] = principal, visitor
         try:
-            # No await from the verdict to the join: whatever changes is either in the
-            # snapshot or broadcast after it, never neither and never twice.
+            # No await from the verdict to the subscriptions, and none in the fan-out: whatever changes
+            # is either in what a subscription begins with or told after it, never neither, never twice.
             connection.write(admission.answer)
-            if principal.may("statistics"):
-                self._hub.join(client)
-                if self._cache.is_empty:
-                    connection.write(_NO_STATISTICS)
-            else:
-                connection.write(_NOT_YOURS)
+            self._hub.join(client)
+            for answer in session.begin(admission.subscribe):
+                if not await self._give(connection, client, answer):
+                    return
             async for frame in connection:
-                answer = session.receive(frame)
-                self._hub.answer(client, answer.payload)
-                if answer.is_last:
-                    await connection.end(CLOSE_BAD_MESSAGES, "too many bad messages")
+                if not await self._give(connection, client, session.receive(frame)):
                     return
         finally:
             self._hub.leave(client)
             self._admitted.pop(connection, None)
+
+    async def _give(self, connection: Connection, client: Client, answer: Answer) -> bool:
+        """Do as an answer says; False if that was the end."""
+        if answer.payload is not None:
+            client.answer(answer.payload)
+        if answer.feed is not None and answer.channel is not None:
+            client.subscribe(answer.channel, answer.feed)
+        elif answer.channel is not None:
+            client.unsubscribe(answer.channel)
+        self._hub.changed(client)
+        if answer.is_last:
+            await connection.end(CLOSE_BAD_MESSAGES, "too many bad messages")
+        return not answer.is_last
 
     def _may_see_secrets(self, connection: Connection, principal: Principal) -> bool:
         policy = self.settings.options.config_secrets

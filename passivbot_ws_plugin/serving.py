@@ -16,6 +16,7 @@ from .audit import Audit, AuditFile
 from .cache import Cache
 from .errors import SettingsError
 from .log import get_logger
+from .messages import Channel
 from .server import Server
 from .settings import Settings
 
@@ -47,10 +48,10 @@ class Serving:
         self._wanted = settings
         self._changed.set()
 
-    def publish(self, bot: str, payload: bytes) -> None:
-        """Broadcast a bot's changed state, if there is a server."""
+    def publish(self, channel: Channel, bot: str) -> None:
+        """Tell the subscribers of a channel that there is something new of a bot, if there is a server."""
         if self._server is not None:
-            self._server.publish(bot, payload)
+            self._server.publish(channel, bot)
 
     async def run(self) -> None:
         """Do as the settings ask until cancelled, then stop the server."""

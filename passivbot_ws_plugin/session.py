@@ -1,178 +1,56 @@
-"""What one connection may do next. No I/O: frames in, frames and verdicts out.
-
-A connection begins as a stranger with a `Login`. Only that returns an `Admission`, and only
-an `Admission`'s principal makes a `Session`: nothing that a session hands out can reach a
-connection that did not log in.
-"""
+"""What one client that logged in may do next. No I/O: frames in, answers out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .auth import Authenticator, Method, Principal, Refusal
-from .cache import Cache
+from msgspec.structs import replace
+
+from .auth import Principal
+from .cache import BotHistory, Cache
 from .errors import ErrorCode, ProtocolError
+from .feeds import ConfigFeed, EventFeed, Feed, StatisticsFeed
+from .history import View
 from .messages import (
-    Auth,
-    AuthProof,
-    AuthResult,
-    Challenge,
+    BotData,
+    Bots,
+    Channel,
     ConfigMessage,
     Error,
     GetConfig,
-    Hello,
+    ListBots,
     Ping,
     Pong,
+    Request,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Unsubscribed,
     decode,
+    decode_subscription,
     echo,
     encode,
 )
 from .rate import TokenBucket
-from .scram import MECHANISM, ScramError, ScramExchange
-
-#: WebSocket close codes of this protocol (RFC 6455 section 7.4.2, the private range).
-CLOSE_BAD_MESSAGES: Final = 4400
-CLOSE_AUTH_FAILED: Final = 4401
-CLOSE_REVOKED: Final = 4403
-CLOSE_AUTH_TIMEOUT: Final = 4408
-CLOSE_TOO_SLOW: Final = 4410
-CLOSE_THROTTLED: Final = 4429
-CLOSE_RESTART: Final = 1012
-CLOSE_TRY_LATER: Final = 1013
-
-_SUCCESS: Final = "Authentication successful"
-
-_FIRST_MESSAGE: Final = (
-    'Authentication failed: bad format; the first message must be {"type":"auth","token":...,'
-    '"public_key_part":...}, both strings'
-)
-_HELLO: Final = (
-    'Authentication failed: bad format; send {"type":"hello","mechanism":"SCRAM-SHA-256",'
-    '"data":client-first-message}'
-)
-_PROOF: Final = (
-    'Authentication failed: bad format; after a challenge send {"type":"auth","data":client-final-message}'
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """A stranger proved to be the principal; ``answer`` tells it so."""
-
-    principal: Principal
-    answer: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A stranger did not get in; ``answer`` tells it so, ``reason`` is for the owner.
-
-    Attributes:
-        key: The key part that was claimed, if any; it may hold anything.
-        method: How it tried, as far as it got.
-    """
-
-    reason: str
-    answer: bytes
-    key: str | None = None
-    method: Method | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A stranger began SCRAM; ``answer`` is the challenge, and one more frame is due."""
-
-    answer: bytes
-
-
-def reject(
-    reason: str,
-    message: str,
-    request_id: bytes | None = None,
-    *,
-    key: str | None = None,
-    method: Method | None = None,
-) -> Rejection:
-    """A rejection with its answer.
-
-    Args:
-        reason: Exact, for the owner's record.
-        message: For the stranger.
-        request_id: The request's id, to be echoed.
-        key: The key part that was claimed.
-        method: How it tried.
-    """
-    return Rejection(reason, encode(AuthResult(False, message, id=echo(request_id))), key, method)
-
-
-class Login:
-    """The one attempt of a stranger: a token, or a hello and a proof."""
-
-    def __init__(self) -> None:
-        self._exchange: ScramExchange | None = None
-
-    @property
-    def method(self) -> Method | None:
-        """How it tries, as far as it got."""
-        return None if self._exchange is None else "scram"
-
-    def receive(self, frame: str | bytes, authenticator: Authenticator) -> Admission | Rejection | Asked:
-        """Judge a frame, by the credentials that count now."""
-        try:
-            request = decode(frame)
-        except ProtocolError as exc:
-            return reject(
-                exc.message, _PROOF if self._exchange else _FIRST_MESSAGE, exc.id, method=self.method
-            )
-        match request:
-            case Auth() if self._exchange is None:
-                return self._check_token(request, authenticator)
-            case Hello() if self._exchange is None:
-                return self._begin(request, authenticator)
-            case AuthProof() if self._exchange is not None:
-                return self._check_proof(request, self._exchange, authenticator)
-        if self._exchange is not None:
-            return reject("no proof after the challenge", _PROOF, request.id, method="scram")
-        return reject("a request before auth", _FIRST_MESSAGE, request.id)
-
-    @staticmethod
-    def _check_token(attempt: Auth, authenticator: Authenticator) -> Admission | Rejection:
-        verdict = authenticator.check_token(attempt)
-        key = attempt.public_key_part
-        if isinstance(verdict, Refusal):
-            return reject(verdict.reason, verdict.message, attempt.id, key=key, method="token")
-        return Admission(verdict, encode(AuthResult(True, _SUCCESS, id=echo(attempt.id))))
-
-    def _begin(self, hello: Hello, authenticator: Authenticator) -> Rejection | Asked:
-        if hello.mechanism != MECHANISM:
-            return reject("unknown mechanism", _HELLO, hello.id, method="scram")
-        exchange = authenticator.scram()
-        try:
-            data = exchange.challenge(hello.data)
-        except ScramError as exc:
-            return reject(str(exc), _HELLO, hello.id, key=exchange.key, method="scram")
-        self._exchange = exchange
-        return Asked(encode(Challenge(data, id=echo(hello.id))))
-
-    @staticmethod
-    def _check_proof(
-        proof: AuthProof, exchange: ScramExchange, authenticator: Authenticator
-    ) -> Admission | Rejection:
-        verdict = authenticator.finish_scram(exchange, proof.data)
-        if isinstance(verdict, Refusal):
-            return reject(verdict.reason, verdict.message, proof.id, key=exchange.key, method="scram")
-        principal, server_final = verdict
-        answer = AuthResult(True, _SUCCESS, data=server_final, id=echo(proof.id))
-        return Admission(principal, encode(answer))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to send, and whether the connection is to be closed after it with 4400."""
+    """What comes of a request.
 
-    payload: bytes
+    Attributes:
+        payload: What to send; None: nothing.
+        channel: The channel whose subscription changes, if any does.
+        feed: The subscription to it from then on; None: none.
+        is_last: Whether the connection is to be closed after it with 4400.
+    """
+
+    payload: bytes | None
+    channel: Channel | None = None
+    feed: Feed | None = None
     is_last: bool = False
 
 
@@ -186,6 +64,7 @@ class Session:
             the owner may change it meanwhile.
         bad_messages_max: At which bad message the conversation ends.
         rate: How fast it may speak.
+        wall_clock: Seconds since the epoch.
     """
 
     def __init__(
@@ -196,6 +75,7 @@ class Session:
         include_secrets: Callable[[], bool],
         bad_messages_max: int,
         rate: TokenBucket,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.principal = principal
         self._cache = cache
@@ -203,38 +83,119 @@ class Session:
         self._bad_messages_max = bad_messages_max
         self._bad_messages = 0
         self._rate = rate
+        self._wall_clock = wall_clock
+
+    def begin(self, subscriptions: Sequence[object] | None) -> Iterator[Answer]:
+        """What comes right after the login.
+
+        Args:
+            subscriptions: Those that the login asked for; None: what every client is published.
+        """
+        if subscriptions is None:
+            yield self._publish()
+            return
+        for document in subscriptions:
+            try:
+                yield self._subscribe(decode_subscription(document))
+            except ProtocolError as exc:
+                yield self._refuse_bad(exc)
 
     def receive(self, frame: str | bytes) -> Answer:
         """Answer a frame."""
         try:
             if not self._rate.take():  # before it is parsed: that is the work that is limited
                 raise ProtocolError("rate_limited", "too many messages; send fewer")
-            return Answer(self._answer(frame))
+            return self._answer(decode(frame))
         except ProtocolError as exc:
-            self._bad_messages += 1
-            payload = encode(Error(exc.message, exc.code, echo(exc.id)))
-            return Answer(payload, is_last=self._bad_messages >= self._bad_messages_max)
+            return self._refuse_bad(exc)
 
-    def _answer(self, frame: str | bytes) -> bytes:
-        request = decode(frame)
+    def _refuse_bad(self, exc: ProtocolError) -> Answer:
+        self._bad_messages += 1
+        payload = encode(Error(exc.message, exc.code, echo(exc.id)))
+        return Answer(payload, is_last=self._bad_messages >= self._bad_messages_max)
+
+    def _answer(self, request: Request) -> Answer:
         match request:
             case Ping():
-                return encode(Pong(echo(request.id)))
+                return Answer(encode(Pong(echo(request.id))))
+            case Subscribe():
+                return self._subscribe(request)
+            case Unsubscribe():
+                return Answer(encode(Unsubscribed(request.channel, echo(request.id))), request.channel)
             case GetConfig():
-                return self._config(request)
+                return Answer(self._config(request))
+            case ListBots():
+                return Answer(encode(Bots(self._bots(), self._cache.epoch, echo(request.id))))
             case _:
                 raise ProtocolError("invalid_message", "already authenticated", id=request.id)
 
+    def _publish(self) -> Answer:
+        """What every client gets that asks for nothing: all statistics, whole."""
+        if not self.principal.may("statistics"):
+            return Answer(encode(Error("this key may not see the statistics", "forbidden")))
+        feed = StatisticsFeed(self._cache, Subscribe("statistics"))
+        return Answer(None if self._cache.has_statistics else _NO_STATISTICS, "statistics", feed)
+
+    def _subscribe(self, request: Subscribe) -> Answer:
+        channel = request.channel
+        # That a config changed, and where, is no secret among those who may log in.
+        if channel != "config" and not self.principal.may(channel):
+            return Answer(_refuse("forbidden", f"this key may not see the {channel}", request.id))
+        feed: Feed
+        answer = Subscribed(channel, self._cache.epoch, request.bots, id=echo(request.id))
+        match channel:
+            case "statistics":
+                feed = StatisticsFeed(self._cache, request)
+                answer = replace(answer, mode=request.mode or "full", max_rate=request.max_rate)
+            case "events":
+                feed = EventFeed(self._cache, request)
+                answer = replace(answer, kinds=request.kinds, symbols=request.symbols)
+            case "config":
+                feed = ConfigFeed(self._cache, request, self._view)
+        return Answer(encode(answer), channel, feed)
+
+    def _view(self) -> View:
+        if not self.principal.may("config"):
+            return "paths"
+        return "plain" if self._include_secrets() else "masked"
+
     def _config(self, request: GetConfig) -> bytes:
         if not self.principal.may("config"):
-            return self._refuse("forbidden", "this key may not see the config", request)
-        name = self._cache.first_bot() if request.bot is None else request.bot
-        config = None if name is None else self._cache.config(name, include_secrets=self._include_secrets())
-        if name is None or config is None:
-            which = "no config is known yet" if request.bot is None else "no config is known of that bot"
-            return self._refuse("unavailable", which, request)
-        return encode(ConfigMessage(config, name, echo(request.id)))
+            return _refuse("forbidden", "this key may not see the config", request.id)
+        name = self._cache.first_config() if request.bot is None else request.bot
+        if name is None:
+            return _refuse("unavailable", "no config is known yet", request.id)
+        bot = self._cache.bots.get(name)
+        found = None if bot is None else bot.config.encoded(self._view())
+        if found is None:
+            which = "no such bot is known" if bot is None else "no config was given of that bot"
+            return _refuse("unavailable", which, request.id)
+        return encode(ConfigMessage(found[0], name, found[1], echo(request.id)))
 
-    @staticmethod
-    def _refuse(code: ErrorCode, message: str, request: GetConfig) -> bytes:
-        return encode(Error(message, code, echo(request.id)))
+    def _bots(self) -> list[BotData]:
+        now_ms = int(self._wall_clock() * 1000)
+        return [_bot_data(name, history, now_ms) for name, history in self._cache.bots.items()]
+
+
+_NO_STATISTICS: Final = encode(
+    Error("no statistics yet; they are sent as soon as the bot writes some", "unavailable")
+)
+
+
+def _refuse(code: ErrorCode, message: str, request_id: bytes | None) -> bytes:
+    return encode(Error(message, code, echo(request_id)))
+
+
+def _bot_data(name: str, history: BotHistory, now_ms: int) -> BotData:
+    data, timestamp = history.statistics.data, history.statistics.timestamp
+    return BotData(
+        bot=name,
+        status=None if data is None else data.status,
+        timestamp=timestamp,
+        # Never negative, though the bot's clock may be ahead of ours.
+        age_ms=None if timestamp is None else max(0, now_ms - timestamp),
+        exchange=None if data is None else data.exchange,
+        has_config=history.config.version > 0,
+        seq=history.statistics.seq,
+        event_seq=history.events.seq,
+    )

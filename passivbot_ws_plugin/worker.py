@@ -1,13 +1,15 @@
 """A thread with its own event loop, and the server on it.
 
 Other threads only leave things in the inbox and wake the loop; everything else here runs
-on the loop. The inbox holds the latest of each kind for each bot, so it cannot grow.
+on the loop. The inbox holds the latest config and statistics of each bot, and so many events at
+most, so it cannot grow.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -16,12 +18,15 @@ from typing import Any, Final
 from .cache import Cache
 from .log import get_logger
 from .loop_errors import LoopErrors
-from .messages import StatisticsData
+from .messages import EventData, StatisticsData
 from .serving import Serving
 from .settings import Settings
 
 #: What starting the thread may take, seconds.
 _START_S: Final = 5.0
+
+#: How many events may wait for the loop; of more, the oldest are lost, which their numbers show.
+EVENTS_MAX: Final = 4096
 
 _log = get_logger(__name__)
 
@@ -30,6 +35,7 @@ _log = get_logger(__name__)
 class _Inbox:
     configs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     statistics: dict[str, StatisticsData] = field(default_factory=dict)
+    events: deque[tuple[str, int, EventData]] = field(default_factory=lambda: deque(maxlen=EVENTS_MAX))
     settings: list[Settings | None] = field(default_factory=list)  # the latest, or nothing new
     is_stopping: bool = False
 
@@ -80,6 +86,12 @@ class Worker:
         """Have a bot's statistics broadcast, if they changed. Only the latest wait."""
         with self._lock:
             self._inbox.statistics[bot] = data
+        self._wake()
+
+    def put_event(self, bot: str, seq: int, data: EventData) -> None:
+        """Have a bot's event told to who wants it."""
+        with self._lock:
+            self._inbox.events.append((bot, seq, data))
         self._wake()
 
     def stop(self, timeout_s: float) -> bool:
@@ -144,10 +156,13 @@ class Worker:
 
     def _deliver(self, inbox: _Inbox, serving: Serving) -> None:
         for bot, config in inbox.configs.items():
-            self._cache.put_config(bot, config)
+            if self._cache.put_config(bot, config):
+                serving.publish("config", bot)
         if inbox.settings:
             serving.configure(inbox.settings[-1])
+        for bot, seq, event in inbox.events:
+            if self._cache.put_event(bot, seq, event):
+                serving.publish("events", bot)
         for bot, data in inbox.statistics.items():
-            payload = self._cache.put_statistics(bot, data)
-            if payload is not None:
-                serving.publish(bot, payload)
+            if self._cache.put_statistics(bot, data):
+                serving.publish("statistics", bot)

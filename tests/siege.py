@@ -107,10 +107,9 @@ class Siege:
     def publish(self, **changes: Any) -> bytes:
         """Publish a change."""
         changes.setdefault("balance", float(next(self._numbers)))
-        payload = self.cache.put_statistics("main", statistics_data(make_statistics(**changes)))
-        assert payload is not None
-        self.server.publish("main", payload)
-        return payload
+        assert self.cache.put_statistics("main", statistics_data(make_statistics(**changes)))
+        self.server.publish("statistics", "main")
+        return self.cache.bots["main"].statistics.snapshot
 
     async def show(self, **changes: Any) -> None:
         """Publish a change; the good client gets it, and nothing before it."""

@@ -100,7 +100,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "subscribe": (
         '{"type":"subscribe","channel":"statistics"}',
         FORMAT,
-        "unknown type; there is auth, hello, get_config, ping",
+        "unknown type; there is auth, hello, subscribe, unsubscribe, list_bots, get_config, ping",
     ),
     "a proof without a challenge": ('{"type":"auth","data":"c=biws"}', FORMAT, "a request before auth"),
 }

@@ -20,7 +20,10 @@ NO_JSON: Final = ("invalid_json", "not valid JSON")
 TOO_DEEP: Final = ("invalid_json", "nested deeper than 16")
 NO_OBJECT: Final = ("invalid_message", "a message is a JSON object with a type")
 NO_TYPE: Final = ("invalid_message", "a message needs a type, a string")
-UNKNOWN: Final = ("unknown_type", "unknown type; there is auth, hello, get_config, ping")
+UNKNOWN: Final = (
+    "unknown_type",
+    "unknown type; there is auth, hello, subscribe, unsubscribe, list_bots, get_config, ping",
+)
 WRONG_ID: Final = ("invalid_message", "id must be a string or an integer of at most 64 characters")
 
 DIGITS: Final = "9" * 5_000

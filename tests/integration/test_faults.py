@@ -132,9 +132,8 @@ async def test_a_full_disk_refuses_logins_and_leaves_clients_in(required: bool, 
                     async with logged_in(address):
                         pass
                     assert await health(address) == (200, {"status": "ok"})
-                update = cache.put_statistics("main", statistics_data(make_statistics(balance=2.0)))
-                assert update is not None
-                server.publish("main", update)
+                assert cache.put_statistics("main", statistics_data(make_statistics(balance=2.0)))
+                server.publish("statistics", "main")
                 assert (await receive(inside))["seq"] == 2
                 disk.free()
                 async with logged_in(address):

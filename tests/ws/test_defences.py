@@ -162,9 +162,8 @@ async def test_a_flood_of_frames_that_are_no_messages_is_cut_off(flood: bytes, c
         _, code = await client.closing()
         assert code == 4429
         await client.ended()
-        update = cache.put_statistics("main", statistics_data(make_statistics(balance=2.0)))
-        assert update is not None
-        server.publish("main", update)
+        assert cache.put_statistics("main", statistics_data(make_statistics(balance=2.0)))
+        server.publish("statistics", "main")
         assert (await receive(good))["seq"] == 2
 
 

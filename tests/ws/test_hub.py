@@ -1,9 +1,14 @@
 from __future__ import annotations
 
-from passivbot_hooks.testing import make_statistics
+import asyncio
+import json
+from typing import Any
+
+from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.feeds import EventFeed, StatisticsFeed
 from passivbot_ws_plugin.hub import Client, Hub
-from passivbot_ws_plugin.messages import statistics_data
+from passivbot_ws_plugin.messages import Subscribe, event_data, statistics_data
 from passivbot_ws_plugin.options import Limits
 
 LIMITS = Limits(buffer_soft_bytes=2_000, buffer_hard_bytes=5_000, buffer_soft_s=10)
@@ -16,16 +21,22 @@ class Line:
         self.written: list[bytes] = []
         self.unsent = 0
         self.dropped: list[str] = []
+        self.has_written = asyncio.Event()
 
     def write(self, payload: bytes) -> None:
         self.written.append(payload)
         self.unsent += len(payload)
+        self.has_written.set()
 
     def unsent_bytes(self) -> int:
         return self.unsent
 
     def drop(self, reason: str) -> None:
         self.dropped.append(reason)
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(payload) for payload in self.written]
 
 
 class Clock:
@@ -36,44 +47,83 @@ class Clock:
 
 
 def change(cache: Cache, number: int, bot: str = "main") -> bytes:
-    payload = cache.put_statistics(bot, statistics_data(make_statistics(balance=float(number))))
-    assert payload is not None
-    return payload
+    assert cache.put_statistics(bot, statistics_data(make_statistics(balance=float(number))))
+    return cache.bots[bot].statistics.snapshot
+
+
+def joined(hub: Hub, cache: Cache, line: Line, limits: Limits = LIMITS, **request: Any) -> Client:
+    client = Client(line, limits, Clock())
+    hub.join(client)
+    client.subscribe("statistics", StatisticsFeed(cache, Subscribe("statistics", **request)))
+    hub.changed(client)
+    return client
 
 
 async def test_a_new_client_gets_every_snapshot_then_every_change() -> None:
     cache = Cache()
     snapshots = [change(cache, 1, "a"), change(cache, 2, "b")]
-    hub, line = Hub(cache), Line()
-    client = Client(line, Limits(), Clock())
-    hub.join(client)
+    hub, line = Hub(), Line()
+    client = joined(hub, cache, line, Limits())
     update = change(cache, 3, "a")
-    hub.publish("a", update)
+    hub.publish("statistics", "a")
     assert line.written == [*snapshots, update]
     hub.leave(client)
-    hub.publish("a", change(cache, 4, "a"))
+    change(cache, 4, "a")
+    hub.publish("statistics", "a")
     assert len(line.written) == 3
     assert len(hub) == 0
 
 
-async def test_a_slow_client_gets_the_latest_state_and_not_the_history() -> None:
-    cache, line, clock = Cache(), Line(), Clock()
-    client = Client(line, LIMITS, clock)
-    hub = Hub(cache)
-    hub.join(client)
+async def test_a_slow_client_gets_the_latest_state_and_not_the_history_once_it_reads_again() -> None:
+    cache, line, hub = Cache(), Line(), Hub()
+    client = joined(hub, cache, line)
     sent = 0
     while not client.is_behind:
         sent += 1
-        hub.publish("main", change(cache, sent))
+        change(cache, sent)
+        hub.publish("statistics", "main")
     for number in range(sent + 1, sent + 50):
-        hub.publish("main", change(cache, number))
+        change(cache, number)
+        hub.publish("statistics", "main")
     assert len(line.written) == sent
     line.unsent = 0
-    client.pay(cache)
-    assert line.written[-1] == cache.snapshot("main")
+    line.has_written.clear()
+    async with asyncio.timeout(5):  # nothing new comes: the sweep finds it
+        await line.has_written.wait()
+    assert line.written[-1] == cache.bots["main"].statistics.snapshot
     assert len(line.written) == sent + 1
     assert not client.is_behind
     assert not line.dropped
+
+
+async def test_a_slow_client_gets_every_event_that_is_kept() -> None:
+    cache, line, hub = Cache(), Line(), Hub()
+    client = Client(line, LIMITS, Clock())
+    hub.join(client)
+    client.subscribe("events", EventFeed(cache, Subscribe("events")))
+    for seq in range(1, 101):
+        assert cache.put_event("main", seq, event_data(make_event()))
+        hub.publish("events", "main")
+    assert client.is_behind
+    while client.is_behind:
+        line.unsent = 0
+        client.pump()
+    assert [message["seq"] for message in line.messages] == list(range(1, 101))
+
+
+async def test_a_limited_rate_is_kept_and_the_last_state_comes_by_itself() -> None:
+    cache, line, hub = Cache(), Line(), Hub()
+    client = Client(line, Limits(), asyncio.get_running_loop().time)
+    hub.join(client)
+    client.subscribe("statistics", StatisticsFeed(cache, Subscribe("statistics", max_rate=20)))
+    for number in range(10):
+        change(cache, number)
+        hub.publish("statistics", "main")
+    assert [message["seq"] for message in line.messages] == [1]
+    line.has_written.clear()
+    async with asyncio.timeout(5):
+        await line.has_written.wait()
+    assert [message["seq"] for message in line.messages] == [1, 10]
 
 
 def test_one_that_stays_slow_is_dropped_after_its_time() -> None:

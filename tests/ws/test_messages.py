@@ -26,7 +26,7 @@ from passivbot_ws_plugin.messages import (
     decode,
     echo,
     encode,
-    encode_config,
+    encode_value,
     statistics_data,
 )
 
@@ -40,8 +40,8 @@ def test_the_published_messages_are_to_the_letter() -> None:
         "message": "no",
         "code": "internal",
     }
-    assert encode(ConfigMessage(encode_config({"live": {}}), "main")) == (
-        b'{"type":"config","data":{"live":{}},"bot":"main"}'
+    assert encode(ConfigMessage(encode_value({"live": {}}), "main", "f0")) == (
+        b'{"type":"config","data":{"live":{}},"bot":"main","hash":"f0"}'
     )
 
 
@@ -105,7 +105,7 @@ def test_a_config_of_anything_becomes_json() -> None:
         "nothing": None,
         "yes": True,
     }
-    assert json.loads(bytes(encode_config(clean(config)))) == {
+    assert json.loads(bytes(encode_value(clean(config)))) == {
         "path": "/x",
         "1": [1, [2], [3]],
         "nan": None,

@@ -32,9 +32,8 @@ from passivbot_ws_plugin.server import Server
 
 
 def put(cache: Cache, bot: str = "main", **changes: Any) -> bytes:
-    payload = cache.put_statistics(bot, statistics_data(make_statistics(**changes)))
-    assert payload is not None
-    return payload
+    assert cache.put_statistics(bot, statistics_data(make_statistics(**changes)))
+    return cache.bots[bot].statistics.snapshot
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ async def test_login_snapshot_changes_config_and_ping(audit_log: AuditLog) -> No
     async with serving(cache) as (server, address), logged_in(address) as client:
         assert await receive(client) == json.loads(snapshot)
         update = put(cache, balance=1.0)
-        server.publish("main", update)
+        server.publish("statistics", "main")
         assert await receive(client) == json.loads(update)
         await client.send('{"type":"get_config"}')
         config = await receive(client)
@@ -73,7 +72,7 @@ async def test_without_statistics_an_error_says_so_and_the_first_follow() -> Non
         error = await receive(client)
         assert (error["type"], error["code"]) == ("error", "unavailable")
         update = put(cache)
-        server.publish("main", update)
+        server.publish("statistics", "main")
         assert await receive(client) == json.loads(update)
 
 
@@ -117,7 +116,8 @@ async def test_a_stranger_gets_nothing_however_long_it_listens() -> None:
     put(cache)
     async with serving(cache, limits={"auth_s": 0.3}) as (server, address), connect(address) as client:
         for number in range(20):
-            server.publish("main", put(cache, balance=float(number)))
+            put(cache, balance=float(number))
+            server.publish("statistics", "main")
         with pytest.raises(ConnectionClosed):
             await receive(client)
 
@@ -261,7 +261,8 @@ async def test_a_client_that_never_reads_neither_holds_up_others_nor_the_stop() 
             number = 0
             while len(server._hub) == 2:
                 number += 1
-                server.publish("main", put(cache, balance=float(number), exchange="x" * 20_000))
+                put(cache, balance=float(number), exchange="x" * 20_000)
+                server.publish("statistics", "main")
                 assert (await receive(client))["seq"] == number
                 assert number < 20_000
         stuck.close()
@@ -272,7 +273,8 @@ async def test_a_stuck_client_does_not_hold_up_the_stop() -> None:
     server = Server(make_settings(), cache, Audit())
     stuck = await raw_login(await server.start())
     for number in range(40):
-        server.publish("main", put(cache, balance=float(number), exchange="x" * 200_000))
+        put(cache, balance=float(number), exchange="x" * 200_000)
+        server.publish("statistics", "main")
     async with asyncio.timeout(5):
         await server.stop(0.5)
     stuck.close()
@@ -287,7 +289,8 @@ async def test_a_reset_during_the_broadcast_is_quiet(caplog: pytest.LogCaptureFi
         stuck.close()
         async with asyncio.timeout(10):
             while len(server._hub):
-                server.publish("main", put(cache, balance=asyncio.get_running_loop().time()))
+                put(cache, balance=asyncio.get_running_loop().time())
+                server.publish("statistics", "main")
                 await asyncio.sleep(0)
     assert "Traceback" not in caplog.text
 
@@ -303,7 +306,8 @@ async def test_concurrent_logins_miss_no_change() -> None:
             number = 0
             while not done.is_set():
                 number += 1
-                server.publish("main", put(cache, balance=float(number)))
+                put(cache, balance=float(number))
+                server.publish("statistics", "main")
                 await asyncio.sleep(0)
 
         async def listen() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -14,11 +15,12 @@ from passivbot_hooks.testing import make_statistics
 from passivbot_ws_plugin.auth import Authenticator
 from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.credentials import Credential
+from passivbot_ws_plugin.login import Admission, Asked, Login, Rejection
 from passivbot_ws_plugin.messages import statistics_data
 from passivbot_ws_plugin.options import Scope
 from passivbot_ws_plugin.rate import TokenBucket
 from passivbot_ws_plugin.scram import MECHANISM
-from passivbot_ws_plugin.session import Admission, Asked, Login, Rejection, Session
+from passivbot_ws_plugin.session import Answer, Session
 
 PUBLISHED = Credential(KEY, PASSWORD, frozenset({"statistics", "config", "events"}), None, "path")
 AUTHENTICATOR = Authenticator([PUBLISHED])
@@ -48,9 +50,14 @@ def session(
     )
 
 
+def said(answer: Answer) -> dict[str, Any]:
+    assert answer.payload is not None
+    message: dict[str, Any] = json.loads(answer.payload)
+    return message
+
+
 def ask(subject: Session, **message: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(subject.receive(json.dumps(message)).payload)
-    return answer
+    return said(subject.receive(json.dumps(message)))
 
 
 def test_the_right_first_message_admits() -> None:
@@ -71,7 +78,9 @@ def test_the_right_first_message_admits() -> None:
         ('{"type":"ping"}', "a request before auth", "bad format"),
         ('{"type":"auth","token":1,"public_key_part":"key"}', "auth needs token", "bad format"),
         ('{"type":"auth","token":"x","public_key_part":"key"}', "token malformed", "bad format"),
-        ('{"type":"subscribe"}', "unknown type", "bad format"),
+        ('{"type":"subscribe"}', "subscribe needs channel", "bad format"),
+        ('{"type":"subscribe","channel":"statistics"}', "a request before auth", "bad format"),
+        ('{"type":"nothing"}', "unknown type", "bad format"),
     ],
 )
 def test_any_other_first_message_is_rejected(frame: str, reason: str, message: str) -> None:
@@ -150,7 +159,9 @@ def test_get_config_gives_the_whole_config() -> None:
     cache = Cache()
     cache.put_config("main", {"live": {"user": "main", "websocket_password": "p"}})
     expected = {"live": {"user": "main", "websocket_password": "p"}}
-    assert ask(session(cache), type="get_config") == {"type": "config", "data": expected, "bot": "main"}
+    answer = ask(session(cache), type="get_config")
+    digest = hashlib.sha256(json.dumps(expected, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    assert answer == {"type": "config", "data": expected, "bot": "main", "hash": digest}
     masked = ask(session(cache, include_secrets=False), type="get_config", bot="main", id=1)
     assert masked["data"]["live"]["websocket_password"] == "********"
     assert masked["id"] == 1
@@ -166,14 +177,15 @@ def test_a_config_that_is_not_known_is_an_error_that_says_so() -> None:
     }
     cache.put_statistics("main", statistics_data(make_statistics()))
     assert ask(session(cache), type="get_config")["code"] == "unavailable"
-    assert ask(session(cache), type="get_config", bot="x")["message"] == "no config is known of that bot"
+    assert ask(session(cache), type="get_config", bot="x")["message"] == "no such bot is known"
+    assert ask(session(cache), type="get_config", bot="main")["message"] == "no config was given of that bot"
 
 
 def test_the_last_bad_message_ends_the_conversation() -> None:
     subject = session()
     answers = [subject.receive("nonsense") for _ in range(3)]
     assert [answer.is_last for answer in answers] == [False, False, True]
-    assert all(json.loads(answer.payload)["code"] == "invalid_json" for answer in answers)
+    assert all(said(answer)["code"] == "invalid_json" for answer in answers)
 
 
 def test_good_messages_between_do_not_reset_the_count() -> None:
@@ -186,14 +198,14 @@ def test_good_messages_between_do_not_reset_the_count() -> None:
 
 def test_auth_twice_is_an_error_and_what_is_unavailable_is_no_bad_message() -> None:
     subject = session()
-    assert json.loads(subject.receive(GOOD).payload)["message"] == "already authenticated"
+    assert said(subject.receive(GOOD))["message"] == "already authenticated"
     for _ in range(10):
         assert not subject.receive('{"type":"get_config"}').is_last
 
 
 @given(st.text() | st.binary())
 def test_no_frame_raises(frame: str | bytes) -> None:
-    assert json.loads(session().receive(frame).payload)["type"] in {"error", "pong"}
+    assert said(session().receive(frame))["type"] in {"error", "pong"}
 
 
 def test_a_key_without_the_scope_is_forbidden_the_config_and_not_punished() -> None:
@@ -203,13 +215,13 @@ def test_a_key_without_the_scope_is_forbidden_the_config_and_not_punished() -> N
     for _ in range(10):
         answer = subject.receive('{"type":"get_config","id":1}')
         assert not answer.is_last
-        assert json.loads(answer.payload)["code"] == "forbidden"
+        assert said(answer)["code"] == "forbidden"
 
 
 def test_too_many_messages_are_bad_messages() -> None:
     subject = session(burst=2)
     answers = [subject.receive('{"type":"ping"}') for _ in range(5)]
-    kinds = [json.loads(answer.payload).get("code", "pong") for answer in answers]
+    kinds = [said(answer).get("code", "pong") for answer in answers]
     assert kinds == ["pong", "pong", "rate_limited", "rate_limited", "rate_limited"]
     assert [answer.is_last for answer in answers] == [False, False, False, False, True]
 

@@ -1,0 +1,92 @@
+"""JSON merge patches (RFC 7396): make one, apply one, join two. Pure.
+
+A merge patch cannot say everything: a member whose value is to become null, for null means
+"remove" (section 1). Such a difference is refused, and the caller sends the whole document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class UnsayableError(ValueError):
+    """No merge patch says this."""
+
+
+def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The patch that makes ``new`` of ``old``; empty if they are equal.
+
+    Args:
+        old: A JSON object.
+        new: Another one.
+
+    Raises:
+        UnsayableError: A member is null in ``new`` and was not in ``old``.
+    """
+    patch: dict[str, Any] = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        before = old.get(key, _ABSENT)
+        if _is_same(before, value):
+            continue
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            patch[key] = diff(before, value)
+        else:
+            patch[key] = _whole(value)
+    return patch
+
+
+def apply(patch: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with the patch applied (RFC 7396 section 2); neither argument is changed."""
+    merged = dict(document)
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping):
+            before = merged.get(key)
+            merged[key] = apply(value, before if isinstance(before, Mapping) else {})
+        else:
+            merged[key] = value
+    return merged
+
+
+def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """The patch that does what the two do, one after the other.
+
+    Raises:
+        UnsayableError: What the first one removes or replaces by no object, the second one makes an
+            object again: joined, it would be merged into the one that was removed.
+    """
+    joined = dict(first)
+    for key, value in second.items():
+        if isinstance(value, Mapping) and key in first:
+            before = first[key]
+            if not isinstance(before, Mapping):
+                raise UnsayableError(f"{key!r:.60} is replaced by an object twice")
+            joined[key] = join(before, value)
+        else:
+            joined[key] = value
+    return joined
+
+
+_ABSENT = object()
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Whether two JSON values are equal; true is not 1, as it is in Python."""
+    match one, other:
+        case (Mapping(), Mapping()):
+            return one.keys() == other.keys() and all(_is_same(one[key], other[key]) for key in one)
+        case (list(), list()):
+            return len(one) == len(other) and all(map(_is_same, one, other))
+        case _:
+            return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
+def _whole(value: object) -> Any:
+    """A value that was not there, as a patch says it."""
+    if value is None:
+        raise UnsayableError("a member becomes null")
+    if isinstance(value, Mapping):
+        return {key: _whole(item) for key, item in value.items()}
+    return value

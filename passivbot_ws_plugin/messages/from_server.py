@@ -1,0 +1,361 @@
+"""What the server says: one struct for each message, one encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from passivbot_hooks import Event, Health, Position, Statistics
+from passivbot_ws_plugin.errors import ErrorCode
+
+from .values import clean, clean_text, integer, number, text
+
+#: What a client can subscribe to.
+Channel = Literal["statistics", "events", "config"]
+
+#: Whether statistics come whole, or as merge patches where that is shorter.
+Mode = Literal["full", "delta"]
+
+
+class AuthResult(Struct, frozen=True, tag_field="type", tag="auth_result"):
+    """The answer to ``auth``, and the only message that a stranger ever gets unasked.
+
+    Attributes:
+        success: Whether the client is in.
+        message: For people.
+        data: After SCRAM: the server's own proof (RFC 5802, server-final-message).
+        id: The request's id.
+    """
+
+    success: bool
+    message: str
+    data: str | UnsetType = UNSET
+    id: Raw | UnsetType = UNSET
+
+
+class Challenge(Struct, frozen=True, tag_field="type", tag="challenge"):
+    """The answer to ``hello``: SCRAM's server-first-message (RFC 5802)."""
+
+    data: str
+    id: Raw | UnsetType = UNSET
+
+
+class PositionData(Struct, frozen=True):
+    """One held side; see `passivbot_hooks.Position` for the units."""
+
+    symbol: str
+    side: str
+    size: float | None
+    entry_price: float | None
+    upnl: float | None = None
+    last_price: float | None = None
+    wallet_exposure: float | None = None
+
+    @property
+    def key(self) -> str:
+        """Its name in the keyed form of the state, ``SYMBOL|side``."""
+        return f"{self.symbol}|{self.side}"
+
+
+class HealthData(Struct, frozen=True):
+    """The bot's counters; see `passivbot_hooks.Health`."""
+
+    started_at: int | None = None
+    fills: int | None = None
+    orders_placed: int | None = None
+    orders_cancelled: int | None = None
+    errors_last_hour: int | None = None
+    ws_reconnects: int | None = None
+    rate_limits: int | None = None
+    pnl: float | None = None
+
+
+class StatisticsData(Struct, frozen=True):
+    """One snapshot: the six published fields, then the extras; see `passivbot_hooks.Statistics`.
+
+    The positions are in the order of their keys (`PositionData.key`).
+    """
+
+    timestamp: int | None
+    balance: float | None
+    upnl: float | None
+    open_orders_count: int | None
+    active_symbols_count: int | None
+    positions: list[PositionData]
+    exchange: str | None = None
+    quote: str | None = None
+    status: str | None = None
+    realized_pnl: float | None = None
+    health: HealthData | None = None
+    version: str | None = None
+
+    def differs_from(self, other: StatisticsData | None) -> bool:
+        """Whether anything but the timestamp differs; True against None."""
+        return other is None or self != msgspec.structs.replace(other, timestamp=self.timestamp)
+
+
+class StatisticsMessage(Struct, frozen=True, tag_field="type", tag="statistics"):
+    """A bot's whole state.
+
+    Attributes:
+        data: The state.
+        bot: The bot's name.
+        epoch: New at each start of the server; ``seq`` counts within it.
+        seq: Counts up by one for each change of this bot, from 1.
+    """
+
+    data: StatisticsData
+    bot: str
+    epoch: str
+    seq: int
+
+
+class StatisticsDelta(Struct, frozen=True, tag_field="type", tag="statistics_delta"):
+    """What changed in a bot's state from ``base`` to ``seq``, as a merge patch (RFC 7396).
+
+    Attributes:
+        bot: The bot's name.
+        epoch: As in `StatisticsMessage`.
+        base: The state that it is to be applied to.
+        seq: The state that it makes.
+        patch: A patch of the keyed form of the state; see `passivbot_ws_plugin.keyed`.
+    """
+
+    bot: str
+    epoch: str
+    base: int
+    seq: int
+    patch: Raw
+
+
+class EventData(Struct, frozen=True):
+    """Something that happened to a bot; see `passivbot_hooks.Event`."""
+
+    timestamp: int
+    kind: str
+    symbol: str | None
+    side: str | None
+    details: dict[str, Any]
+
+
+class EventMessage(Struct, frozen=True, tag_field="type", tag="event"):
+    """An event. ``seq`` counts this bot's events, those that this client filters out too."""
+
+    data: EventData
+    bot: str
+    epoch: str
+    seq: int
+
+
+class Gap(Struct, frozen=True, tag_field="type", tag="gap"):
+    """Events that this client will not get: it was away, or too slow, for too long.
+
+    Attributes:
+        bot: The bot's name.
+        epoch: Of which start of the server they were.
+        first: The first ``seq`` that is lost.
+        last: The last one; None where nobody knows.
+        channel: Always ``events``.
+    """
+
+    bot: str
+    epoch: str
+    first: int
+    last: int | None
+    channel: Literal["events"] = "events"
+
+
+class ConfigMessage(Struct, frozen=True, tag_field="type", tag="config"):
+    """The answer to ``get_config``: the whole config, and its hash (see `ConfigChanged`)."""
+
+    data: Raw
+    bot: str
+    hash: str
+    id: Raw | UnsetType = UNSET
+
+
+class ConfigChanged(Struct, frozen=True, tag_field="type", tag="config_changed"):
+    """A bot's config is another one now; right after ``subscribed``: it is this one.
+
+    Attributes:
+        bot: The bot's name.
+        hash: SHA-256 of the config as this key would get it by ``get_config``, hexadecimal: of the
+            JSON text with sorted keys and no blanks. A key without the scope ``config``: of the
+            masked one.
+        paths: What changed, as JSON pointers (RFC 6901), sorted; None: it may be anything.
+        values: The new values of those paths that still exist; only with the scope ``config``.
+    """
+
+    bot: str
+    hash: str
+    paths: list[str] | None
+    values: dict[str, Any] | UnsetType = UNSET
+
+
+class BotData(Struct, frozen=True):
+    """One bot in the answer to ``list_bots``.
+
+    Attributes:
+        bot: Its name.
+        status: ``running``, ``stale``, ``stopped``, or None while it has no statistics.
+        timestamp: Of its last snapshot, changed or not, milliseconds.
+        age_ms: How old that is now.
+        exchange: Its exchange.
+        has_config: Whether ``get_config`` can be answered.
+        seq: Of its last ``statistics``; 0: none.
+        event_seq: Of its last ``event``; 0: none.
+    """
+
+    bot: str
+    status: str | None
+    timestamp: int | None
+    age_ms: int | None
+    exchange: str | None
+    has_config: bool
+    seq: int
+    event_seq: int
+
+
+class Bots(Struct, frozen=True, tag_field="type", tag="bots"):
+    """The answer to ``list_bots``."""
+
+    data: list[BotData]
+    epoch: str
+    id: Raw | UnsetType = UNSET
+
+
+class Subscribed(Struct, frozen=True, tag_field="type", tag="subscribed"):
+    """The answer to ``subscribe``: what counts from now on. Absent: not this channel's.
+
+    Attributes:
+        channel: Of what.
+        epoch: As in `StatisticsMessage`.
+        bots: Which; None: all, those too that come later.
+        mode: How statistics come.
+        max_rate: How many statistics of one bot come a second at most; None: each change.
+        kinds: Which kinds of events; None: all.
+        symbols: Events of which symbols; None: all, and those of none.
+        id: The request's id.
+    """
+
+    channel: Channel
+    epoch: str
+    bots: list[str] | None
+    mode: Mode | UnsetType = UNSET
+    max_rate: float | UnsetType | None = UNSET
+    kinds: list[str] | UnsetType | None = UNSET
+    symbols: list[str] | UnsetType | None = UNSET
+    id: Raw | UnsetType = UNSET
+
+
+class Unsubscribed(Struct, frozen=True, tag_field="type", tag="unsubscribed"):
+    """The answer to ``unsubscribe``: nothing more comes of that channel."""
+
+    channel: Channel
+    id: Raw | UnsetType = UNSET
+
+
+class Pong(Struct, frozen=True, tag_field="type", tag="pong"):
+    """The answer to ``ping``."""
+
+    id: Raw | UnsetType = UNSET
+
+
+class Error(Struct, frozen=True, tag_field="type", tag="error"):
+    """The answer to what cannot be done."""
+
+    message: str
+    code: ErrorCode
+    id: Raw | UnsetType = UNSET
+
+
+ServerMessage = (
+    AuthResult
+    | Challenge
+    | StatisticsMessage
+    | StatisticsDelta
+    | EventMessage
+    | Gap
+    | ConfigMessage
+    | ConfigChanged
+    | Bots
+    | Subscribed
+    | Unsubscribed
+    | Pong
+    | Error
+)
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def encode(message: ServerMessage) -> bytes:
+    """A message as UTF-8 JSON."""
+    return _encoder.encode(message)
+
+
+def encode_value(value: Mapping[str, Any]) -> Raw:
+    """A part of a message, made of `clean` values, as JSON."""
+    return Raw(_encoder.encode(value))
+
+
+def statistics_data(stats: Statistics) -> StatisticsData:
+    """A source's statistics as they go on the wire.
+
+    What JSON cannot say (NaN, an infinity, half a surrogate pair) does not pass: numbers
+    become null, text is repaired. Decimal and other numbers become JSON numbers.
+    """
+    positions = [_position_data(position) for position in stats.positions]
+    return StatisticsData(
+        timestamp=integer(stats.timestamp),
+        balance=number(stats.balance),
+        upnl=number(stats.upnl),
+        open_orders_count=integer(stats.open_orders_count),
+        active_symbols_count=integer(stats.active_symbols_count),
+        # In an order that does not depend on history: who applies patches gets the same list.
+        positions=sorted(positions, key=lambda position: position.key),
+        exchange=text(stats.exchange),
+        quote=text(stats.quote),
+        status=text(stats.status),
+        realized_pnl=number(stats.realized_pnl),
+        health=None if stats.health is None else _health_data(stats.health),
+        version=text(stats.version),
+    )
+
+
+def _position_data(position: Position) -> PositionData:
+    return PositionData(
+        symbol=clean_text(str(position.symbol)),
+        side=clean_text(str(position.side)),
+        size=number(position.size),
+        entry_price=number(position.entry_price),
+        upnl=number(position.upnl),
+        last_price=number(position.last_price),
+        wallet_exposure=number(position.wallet_exposure),
+    )
+
+
+def _health_data(health: Health) -> HealthData:
+    return HealthData(
+        started_at=integer(health.started_at),
+        fills=integer(health.fills),
+        orders_placed=integer(health.orders_placed),
+        orders_cancelled=integer(health.orders_cancelled),
+        errors_last_hour=integer(health.errors_last_hour),
+        ws_reconnects=integer(health.ws_reconnects),
+        rate_limits=integer(health.rate_limits),
+        pnl=number(health.pnl),
+    )
+
+
+def event_data(event: Event) -> EventData:
+    """A source's event as it goes on the wire, of values that JSON can say."""
+    return EventData(
+        timestamp=integer(event.timestamp) or 0,
+        kind=clean_text(str(event.kind)),
+        symbol=text(event.symbol),
+        side=text(event.side),
+        details=clean(event.details),
+    )

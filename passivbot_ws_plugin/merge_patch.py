@@ -27,7 +27,7 @@ def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     patch: dict[str, Any] = {key: None for key in old if key not in new}
     for key, value in new.items():
         before = old.get(key, _ABSENT)
-        if _is_same(before, value):
+        if is_same(before, value):
             continue
         if isinstance(value, Mapping) and isinstance(before, Mapping):
             patch[key] = diff(before, value)
@@ -72,13 +72,13 @@ def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
 _ABSENT = object()
 
 
-def _is_same(one: object, other: object) -> bool:
-    """Whether two JSON values are equal; true is not 1, as it is in Python."""
+def is_same(one: object, other: object) -> bool:
+    """Whether two JSON values are equal. True is not 1 there, as it is in Python."""
     match one, other:
         case (Mapping(), Mapping()):
-            return one.keys() == other.keys() and all(_is_same(one[key], other[key]) for key in one)
+            return one.keys() == other.keys() and all(is_same(one[key], other[key]) for key in one)
         case (list(), list()):
-            return len(one) == len(other) and all(map(_is_same, one, other))
+            return len(one) == len(other) and all(map(is_same, one, other))
         case _:
             return isinstance(one, bool) == isinstance(other, bool) and one == other
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Raw
 
+from passivbot_ws_plugin.merge_patch import is_same
 from passivbot_ws_plugin.messages import ConfigChanged, encode, encode_value
 from passivbot_ws_plugin.redaction import mask_secrets
 
@@ -60,10 +61,10 @@ class ConfigHistory:
 
     def put(self, config: Mapping[str, Any]) -> bool:
         """Keep a config, made of values that JSON can say; whether it is a change."""
-        if self.version and config == self._plain.config:
-            return False
         if self.version:
             paths = frozenset(changed_paths(self._plain.config, config))
+            if not paths:
+                return False
             self._changes.append(_Change(self.version + 1, paths))
         self.version += 1
         self._plain, self._masked = _Shown(config), _Shown(mask_secrets(config))
@@ -110,7 +111,7 @@ def changed_paths(old: object, new: object, at: str = "") -> Iterator[str]:
     A list that differs is one path, whatever differs in it.
     """
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
-        if isinstance(old, bool) != isinstance(new, bool) or old != new:
+        if not is_same(old, new):
             yield at
         return
     for key in old.keys() | new.keys():

@@ -25,6 +25,18 @@ FRAMES: Final = [
     text({"type": "auth", "data": "c=biws,r=abcdefghijklmnop,p=AAAA"}),
     text({"type": "ping", "id": 1}),
     text({"type": "get_config", "bot": "main"}),
+    text(
+        {
+            "type": "subscribe",
+            "channel": "statistics",
+            "mode": "delta",
+            "since": {"main": {"epoch": "e", "seq": 1}},
+        }
+    ),
+    text({"type": "subscribe", "channel": "events", "bots": ["main"], "kinds": ["fill"], "id": "a"}),
+    text({"type": "subscribe", "channel": "config"}),
+    text({"type": "unsubscribe", "channel": "statistics"}),
+    text({"type": "list_bots"}),
     frame(TEXT, b'{"type":', fin=False) + frame(PING, b"x") + frame(CONTINUATION, b'"ping"}'),
     frame(PONG),
     frame(CLOSE, b"\x03\xe8"),
@@ -44,7 +56,9 @@ REFUSALS: Final = {"connection.refused", "auth.failure", "auth.disconnect"}
 CODES: Final = {None, 1000, 1002, 1007, 1009, 4400, 4401, 4429}
 
 #: What a client may be told.
-ANSWERS: Final = {"statistics", "config", "pong", "error"}
+ANSWERS: Final = {
+    "statistics", "config", "pong", "error", "subscribed", "unsubscribed", "bots", "gap", "config_changed",
+}  # fmt: skip
 
 
 @st.composite

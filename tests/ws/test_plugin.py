@@ -1,4 +1,4 @@
-"""The plugin as the host sees it: three hooks, a thread of its own, real sockets."""
+"""The plugin as the host sees it: four hooks, a thread of its own, real sockets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from clients import close_code, connect, log_in, receive, receive_statistics
 from servers import PASSWORD, auth_message, free_port, make_config
 from servers import connect as connect_async
 
-from passivbot_hooks.testing import make_statistics
+from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin import WebSocketPlugin
 from passivbot_ws_plugin import serving as serving_module
 
@@ -50,6 +50,23 @@ def test_hooks_to_client(plugin: WebSocketPlugin) -> None:
         assert receive(client)["data"]["balance"] == 2.0
         client.send('{"type":"get_config"}')
         assert receive(client)["data"] == {key: value for key, value in config().items() if key != "_raw"}
+
+
+def test_events_and_changes_of_the_config_reach_who_subscribed(plugin: WebSocketPlugin) -> None:
+    plugin.on_config_loaded("main", config())
+    plugin.on_stats_updated("main", make_statistics())
+    with log_in(plugin.wait_listening(10)) as client:
+        receive_statistics(client)
+        for channel in ("events", "config"):
+            client.send(json.dumps({"type": "subscribe", "channel": channel}))
+            assert receive(client)["channel"] == channel
+        assert receive(client)["paths"] is None
+        plugin.on_event("main", make_event(seq=1, kind="fill", details={"qty": 0.02, "price": float("nan")}))
+        event = receive(client)
+        assert (event["type"], event["seq"], event["data"]["kind"]) == ("event", 1, "fill")
+        assert event["data"]["details"] == {"qty": 0.02, "price": None}
+        plugin.on_config_loaded("main", {**config(), "added": 1})
+        assert receive(client)["values"] == {"/added": 1}
 
 
 def test_importing_or_making_it_starts_nothing() -> None:

@@ -145,7 +145,7 @@ class AdmissionControl:
             verdict = login.receive(frame, self._authenticator)
             if not isinstance(verdict, Asked):
                 return verdict
-            connection.write(verdict.answer)
+            connection.send_text(verdict.answer)
 
     async def _let_in(
         self, connection: Connection, visitor: Visitor, admission: Admission
@@ -161,7 +161,7 @@ class AdmissionControl:
                     method=principal.method,
                 )  # fmt: skip
                 message = "Authentication failed: the server cannot record logins now; try again later"
-                connection.write(reject("not recorded", message).answer)
+                connection.send_text(reject("not recorded", message).answer)
                 await connection.end(CLOSE_TRY_LATER, "logins cannot be recorded")
                 return None
             _log.warning("auth.success_not_on_record", key=principal.key, peer=visitor.peer)
@@ -176,7 +176,7 @@ class AdmissionControl:
             self.throttle.failed(connection.host)
         event: AuditEvent = "auth.throttled" if is_locked else "auth.failure"
         self.record(event, rejection.reason, connection, visitor, key=rejection.key, method=rejection.method)
-        connection.write(rejection.answer)
+        connection.send_text(rejection.answer)
         if is_locked:
             await connection.end(CLOSE_THROTTLED, "too many failed attempts")
         else:

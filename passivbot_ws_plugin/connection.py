@@ -14,8 +14,9 @@ from typing import Final
 
 from websockets.asyncio.server import Server as WebSocketListener
 from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame
-from websockets.protocol import Event
+from websockets.protocol import Event, State
 from websockets.server import ServerProtocol
 
 from .audit import Visitor
@@ -23,6 +24,7 @@ from .close_codes import CLOSE_THROTTLED, CLOSE_TOO_SLOW
 from .gate import Gate, Turned
 from .log import get_logger
 from .options import Limits
+from .prepared import Prepared
 from .rate import TokenBucket
 
 #: How long the other end may take to let itself be closed before it is cut off, seconds.
@@ -59,6 +61,8 @@ class Connection(ServerConnection):
     _is_ending = False
     _head_tail: bytes | None = None  # the last bytes of the request so far; None: there were none
     _early: bytes = b""
+    _is_shareable = False  # whether its frames are those of others
+    _window_bits: int | None = None  # of its compressor, if frames may be compressed
 
     @classmethod
     def factory(
@@ -172,8 +176,13 @@ class Connection(ServerConnection):
         """The peer's port."""
         return int(self._address[1])
 
-    def receive_early(self) -> None:
-        """Receive what came before the handshake was answered; to be called once it is."""
+    def begin(self) -> None:
+        """Note what was agreed on, and receive what came early; to be called after the handshake."""
+        match self.protocol.extensions:
+            case []:
+                self._is_shareable = True
+            case [PerMessageDeflate(local_no_context_takeover=True) as deflate]:
+                self._is_shareable, self._window_bits = True, deflate.local_max_window_bits
         data, self._early = self._early, b""
         if data and not self.transport.is_closing():  # after its end, data would be an error
             self.data_received(data)
@@ -183,9 +192,27 @@ class Connection(ServerConnection):
         self._is_promoted = True
         self._gate.promote(self.host)
 
-    def write(self, payload: bytes) -> None:
-        """Send a text frame; what the network does not take is buffered. Nothing if closing."""
-        broadcast((self,), payload, text=True)
+    def send_text(self, payload: bytes) -> None:
+        """Send a text message to this client alone, uncompressed."""
+        self.push(Prepared(payload, is_secret=True))
+
+    def push(self, message: Prepared) -> int:
+        """Send a message; what the network does not take is buffered. Nothing if closing.
+
+        Returns:
+            The bytes that are buffered then.
+        """
+        # The preconditions of the library's `broadcast`, which makes a frame for each connection.
+        if self.protocol.state is not State.OPEN:
+            return 0
+        if self._is_shareable and self.send_in_progress is None:
+            try:
+                self.transport.write(message.frame(self._window_bits))
+            except RuntimeError:  # uvloop's word for a transport whose end is not told yet
+                return 0
+        else:
+            broadcast((self,), message.payload, text=True)
+        return self.transport.get_write_buffer_size()
 
     def unsent_bytes(self) -> int:
         """What is buffered."""

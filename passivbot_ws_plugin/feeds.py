@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 
 from .cache import BotHistory, Cache
 from .history import View
-from .messages import EventData, Gap, Place, Subscribe, encode
+from .messages import EventData, Gap, Mode, Place, Subscribe, encode
+from .prepared import Prepared
 
 
 class Feed(ABC):
@@ -40,7 +41,7 @@ class Feed(ABC):
         if self._is_wanted(bot):
             self._touched[bot] = None
 
-    def due(self, now: float) -> Iterator[bytes]:
+    def due(self, now: float) -> Iterator[Prepared]:
         """The messages that the client is due; each counts as sent once it was taken.
 
         Args:
@@ -55,6 +56,11 @@ class Feed(ABC):
     def due_at(self) -> float | None:
         """When something is due that is not yet; None: nothing is."""
         return None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is due, now or later, until a bot has something new."""
+        return not self._touched
 
     def _is_wanted(self, bot: str) -> bool:
         return self._bots is None or bot in self._bots
@@ -72,7 +78,7 @@ class Feed(ABC):
         """Where the client begins with a bot that is known when it subscribes."""
 
     @abstractmethod
-    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[bytes]:
+    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[Prepared]:
         """What it is due of one bot; the place is moved before each is handed out."""
 
 
@@ -84,6 +90,17 @@ class StatisticsFeed(Feed):
         self._pause_s = 0.0 if request.max_rate is None else 1 / request.max_rate
         self._sent_at: dict[str, float] = {}
         super().__init__(cache, request)
+
+    @property
+    def stride(self) -> Mode | None:
+        """The mode of a client that gets each change of each bot as it comes; None: this one does not."""
+        if self._bots is not None or self._pause_s:
+            return None
+        return "delta" if self._is_delta else "full"
+
+    def arrive(self) -> None:
+        """The client was sent all there is, past this feed."""
+        self._places = {bot: history.statistics.seq for bot, history in self._cache.bots.items()}
 
     def due_at(self) -> float | None:
         """When the first bot that waits for its turn may be sent."""
@@ -98,7 +115,7 @@ class StatisticsFeed(Feed):
         known = self._known_place(bot)
         return None if known is None else known.seq
 
-    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[bytes]:
+    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[Prepared]:
         statistics, place = history.statistics, self._places.get(bot)
         if not statistics.seq or place == statistics.seq:
             return
@@ -128,11 +145,11 @@ class EventFeed(Feed):
             return 0 if known is None else min(known.seq, history.events.seq)
         return history.events.seq  # what was before is not news
 
-    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[bytes]:
+    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[Prepared]:
         since = self._since.pop(bot, None)
         if since is not None and since.epoch != self._cache.epoch:
             # Those of another run of the server are lost: nobody here knows how many they were.
-            yield encode(Gap(bot, since.epoch, since.seq + 1, None))
+            yield Prepared(encode(Gap(bot, since.epoch, since.seq + 1, None)))
         for place, message in history.events.after(self._places.get(bot) or 0, self._wants):
             self._places[bot] = place
             if message is not None:
@@ -155,7 +172,7 @@ class ConfigFeed(Feed):
     def _first_place(self, bot: str, history: BotHistory) -> int | None:
         return 0
 
-    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[bytes]:
+    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[Prepared]:
         config, place = history.config, self._places.get(bot) or 0
         self._places[bot] = config.version
         message = config.update(place, self._view())

@@ -3,6 +3,10 @@
 Lives on the worker's loop. Nothing here awaits: a message is written to a connection's
 transport at once or not at all, so that no client can delay another, and nothing can come
 between a snapshot and the updates that follow it.
+
+Most clients want each change of each bot, and keep up. They walk in step: one message is handed to
+all of them in a loop that does nothing else. One that falls behind, or asked for something of its
+own, is asked of by its feeds, until it is in step again.
 """
 
 from __future__ import annotations
@@ -11,9 +15,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from .feeds import Feed
-from .messages import Channel
+from .cache import Cache
+from .feeds import Feed, StatisticsFeed
+from .messages import Channel, Mode
 from .options import Limits
+from .prepared import Prepared
 
 #: How often clients that fell behind are looked at, seconds.
 SWEEP_S: Final = 0.25
@@ -22,8 +28,8 @@ SWEEP_S: Final = 0.25
 class Line(Protocol):
     """A connection, as far as the hub knows it."""
 
-    def write(self, payload: bytes) -> None:
-        """Send a text frame, buffering what the network does not take now."""
+    def push(self, message: Prepared) -> int:
+        """Send a message, buffering what the network does not take now; returns `unsent_bytes`."""
 
     def unsent_bytes(self) -> int:
         """What is buffered."""
@@ -36,6 +42,7 @@ class Client:
     """A client that logged in, and its subscriptions."""
 
     def __init__(self, line: Line, limits: Limits, clock: Callable[[], float]) -> None:
+        self.push: Final = line.push
         self._line = line
         self._limits = limits
         self._clock = clock
@@ -53,7 +60,7 @@ class Client:
 
     def answer(self, payload: bytes) -> None:
         """Send an answer to a request, whatever is buffered, up to the hard limit."""
-        self._line.write(payload)
+        self.push(Prepared(payload, is_secret=True))
         self.check()
 
     def touch(self, channel: Channel, bot: str) -> None:
@@ -73,7 +80,7 @@ class Client:
         if self.is_behind:
             return
         for message in feed.due(self._clock()):
-            self._line.write(message)
+            self.push(message)
             self.check()
             if self.is_behind:
                 return
@@ -104,13 +111,36 @@ class Client:
         dues = [due for feed in self._feeds.values() if (due := feed.due_at()) is not None]
         return max(0.0, min(dues) - self._clock()) if dues else None
 
+    @property
+    def stride(self) -> Mode | None:
+        """In which mode it walks in step with others; None: it does not."""
+        feed = self._feeds.get("statistics")
+        if not isinstance(feed, StatisticsFeed) or not feed.is_idle or self.is_behind:
+            return None
+        return feed.stride
+
+    def leave_step(self) -> None:
+        """Have its feed go on from here, where all are that walk in step."""
+        feed = self._feeds["statistics"]
+        assert isinstance(feed, StatisticsFeed)
+        feed.arrive()
+
 
 class Hub:
-    """All clients that logged in."""
+    """All clients that logged in.
 
-    def __init__(self) -> None:
+    Args:
+        cache: What is known of the bots.
+        limits: Of the clients.
+    """
+
+    def __init__(self, cache: Cache, limits: Limits) -> None:
+        self._cache = cache
+        self._soft_bytes = limits.buffer_soft_bytes
         self._clients: set[Client] = set()
-        self._waiting: set[Client] = set()  # those that are to be looked at again
+        self._in_step: dict[Mode, set[Client]] = {"full": set(), "delta": set()}
+        self._others: set[Client] = set()
+        self._waiting: set[Client] = set()  # those of the others that are to be looked at again
         self._sweep: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -119,27 +149,74 @@ class Hub:
     def join(self, client: Client) -> None:
         """Publish to a client from now on."""
         self._clients.add(client)
+        self._others.add(client)
 
     def leave(self, client: Client) -> None:
         """Forget a client."""
-        self._clients.discard(client)
-        self._waiting.discard(client)
+        for clients in (self._clients, self._others, self._waiting, *self._in_step.values()):
+            clients.discard(client)
 
     def publish(self, channel: Channel, bot: str) -> None:
-        """Tell everybody that a bot has something new."""
-        for client in tuple(self._clients):
+        """Tell everybody that a bot has something new; to be called after each change, before the next."""
+        others = tuple(self._others if channel == "statistics" else self._clients)
+        if channel == "statistics":
+            self._march(bot)
+        for client in others:
             client.touch(channel, bot)
-            self._note(client)
+            self._place(client)
         self._schedule()
 
-    def changed(self, client: Client) -> None:
-        """Something was sent to a client, or its subscriptions are others."""
-        self._note(client)
+    def _march(self, bot: str) -> None:
+        """Hand a bot's latest change to all that walk in step."""
+        statistics, soft_bytes = self._cache.bots[bot].statistics, self._soft_bytes
+        for mode, clients in self._in_step.items():
+            message = statistics.snapshot if mode == "full" else statistics.update(statistics.seq - 1)
+            if message is None:
+                continue
+            slow = [client for client in clients if client.push(message) > soft_bytes]
+            for client in slow:
+                client.check()
+                self._place(client)
+
+    def subscribe(self, client: Client, channel: Channel, feed: Feed) -> None:
+        """Have a client follow a channel, in place of what it followed of it."""
+        self._step_out(client)
+        client.subscribe(channel, feed)
+        self._settle(client)
+
+    def unsubscribe(self, client: Client, channel: Channel) -> None:
+        """Have a client follow a channel no more."""
+        self._step_out(client)
+        client.unsubscribe(channel)
+        self._settle(client)
+
+    def answer(self, client: Client, payload: bytes) -> None:
+        """Send an answer to one client."""
+        client.answer(payload)
+        self._settle(client)
+
+    def _settle(self, client: Client) -> None:
+        self._place(client)
         self._schedule()
 
-    def _note(self, client: Client) -> None:
-        if client in self._clients and client.wait_s() is not None:
+    def _place(self, client: Client) -> None:
+        """Put a client where it belongs now."""
+        if client not in self._clients:
+            return
+        if (stride := client.stride) is not None:
+            self._others.discard(client)
+            self._in_step[stride].add(client)
+            return
+        self._step_out(client)
+        if client.wait_s() is not None:
             self._waiting.add(client)
+
+    def _step_out(self, client: Client) -> None:
+        for clients in self._in_step.values():
+            if client in clients:
+                clients.discard(client)
+                client.leave_step()
+                self._others.add(client)
 
     def _schedule(self) -> None:
         """Have the waiting looked at when the first of them is due."""
@@ -159,5 +236,5 @@ class Hub:
         waiting, self._waiting = self._waiting, set()
         for client in waiting:
             client.pump()
-            self._note(client)
+            self._place(client)
         self._schedule()

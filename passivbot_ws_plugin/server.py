@@ -3,8 +3,8 @@
 Who comes in is `gate`'s and `admission`'s to say, what a connection may do then `session`'s, what it is
 sent `hub`'s; here is the listening, the conversation and the end.
 
-Compression stays off: the messages are small, a compressor costs a client some 32 KiB and
-the server most of its time, and it would let the length of a frame tell of its secrets.
+Messages are compressed once for all, without context takeover: a compressor of its own would cost each
+client some 32 KiB, and the server most of its time. See `prepared`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Final
 from websockets.asyncio.server import Server as WebSocketListener
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import CloseCode
 
 from .admission import AdmissionControl
@@ -48,6 +49,12 @@ ACCEPT_AT_ONCE: Final = 4
 #: How many may wait in the kernel meanwhile.
 _QUEUE: Final = 128
 
+#: One window for all that take it, so that a message is compressed once (RFC 7692 section 7.1.2.1). What
+#: clients send is small: they need no window beyond a message either.
+_DEFLATE: Final = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True, client_no_context_takeover=True, server_max_window_bits=15
+)
+
 #: What the end of connections that were cut off may take, seconds.
 _ABORT_S: Final = 0.5
 
@@ -66,7 +73,7 @@ class Server:
         self.settings = settings
         self._cache = cache
         self._audit = audit
-        self._hub = Hub()
+        self._hub = Hub(cache, settings.options.limits)
         self._gate = Gate(settings.options.limits)
         self._admission = AdmissionControl(settings, cache, audit)
         self._certificate = None if settings.options.tls is None else Certificate(settings.options.tls)
@@ -93,7 +100,8 @@ class Server:
             process_request=self._admission.receive_request,
             process_response=self._admission.check_response,
             ssl=None if self._certificate is None else self._certificate.context,
-            compression=None,
+            compression=None,  # the library's own; ours is among the extensions
+            extensions=[_DEFLATE],
             server_header=None,
             open_timeout=limits.handshake_s,
             ping_interval=limits.ping_interval_s,
@@ -167,7 +175,7 @@ class Server:
         assert isinstance(connection, Connection)
         visitor = connection.visitor()
         try:
-            connection.receive_early()
+            connection.begin()
             admission = await self._admission.admit(connection, visitor)
             if admission is not None:
                 await self._converse(connection, visitor, admission)
@@ -192,7 +200,7 @@ class Server:
         try:
             # No await from the verdict to the subscriptions, and none in the fan-out: whatever changes
             # is either in what a subscription begins with or told after it, never neither, never twice.
-            connection.write(admission.answer)
+            connection.send_text(admission.answer)
             self._hub.join(client)
             for answer in session.begin(admission.subscribe):
                 if not await self._give(connection, client, answer):
@@ -207,12 +215,11 @@ class Server:
     async def _give(self, connection: Connection, client: Client, answer: Answer) -> bool:
         """Do as an answer says; False if that was the end."""
         if answer.payload is not None:
-            client.answer(answer.payload)
+            self._hub.answer(client, answer.payload)
         if answer.feed is not None and answer.channel is not None:
-            client.subscribe(answer.channel, answer.feed)
+            self._hub.subscribe(client, answer.channel, answer.feed)
         elif answer.channel is not None:
-            client.unsubscribe(answer.channel)
-        self._hub.changed(client)
+            self._hub.unsubscribe(client, answer.channel)
         if answer.is_last:
             await connection.end(CLOSE_BAD_MESSAGES, "too many bad messages")
         return not answer.is_last

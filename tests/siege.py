@@ -109,7 +109,7 @@ class Siege:
         changes.setdefault("balance", float(next(self._numbers)))
         assert self.cache.put_statistics("main", statistics_data(make_statistics(**changes)))
         self.server.publish("statistics", "main")
-        return self.cache.bots["main"].statistics.snapshot
+        return self.cache.bots["main"].statistics.snapshot.payload
 
     async def show(self, **changes: Any) -> None:
         """Publish a change; the good client gets it, and nothing before it."""

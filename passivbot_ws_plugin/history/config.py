@@ -14,6 +14,7 @@ from msgspec import UNSET, Raw
 
 from passivbot_ws_plugin.merge_patch import is_same
 from passivbot_ws_plugin.messages import ConfigChanged, encode, encode_value
+from passivbot_ws_plugin.prepared import Prepared
 from passivbot_ws_plugin.redaction import mask_secrets
 
 #: How many changes are kept.
@@ -57,7 +58,7 @@ class ConfigHistory:
         self._bot = bot
         self._plain = self._masked = _Shown({})
         self._changes: deque[_Change] = deque(maxlen=CHANGES_MAX)
-        self._updates: dict[tuple[int, View], bytes] = {}
+        self._updates: dict[tuple[int, View], Prepared] = {}
 
     def put(self, config: Mapping[str, Any]) -> bool:
         """Keep a config, made of values that JSON can say; whether it is a change."""
@@ -78,7 +79,7 @@ class ConfigHistory:
         shown = self._shown(view)
         return shown.encoded, shown.hash
 
-    def update(self, place: int, view: View) -> bytes | None:
+    def update(self, place: int, view: View) -> Prepared | None:
         """The ``config_changed`` that brings a client from a version to now; None if it is there.
 
         Args:
@@ -88,7 +89,7 @@ class ConfigHistory:
         if place == self.version:
             return None
         if (place, view) not in self._updates:
-            self._updates[place, view] = encode(self._change(place, view))
+            self._updates[place, view] = Prepared(encode(self._change(place, view)), is_secret=True)
         return self._updates[place, view]
 
     def _change(self, place: int, view: View) -> ConfigChanged:

@@ -9,6 +9,7 @@ from itertools import takewhile
 from typing import Final
 
 from passivbot_ws_plugin.messages import EventData, EventMessage, Gap, encode
+from passivbot_ws_plugin.prepared import Prepared
 
 #: How many events are kept, and how many bytes of them.
 EVENTS_MAX: Final = 1024
@@ -19,7 +20,7 @@ EVENTS_MAX_BYTES: Final = 1_048_576
 class _Kept:
     seq: int
     data: EventData
-    message: bytes
+    message: Prepared
 
 
 #: Whether a client wants an event.
@@ -53,14 +54,14 @@ class EventHistory:
         if self.seq == 0:
             self._floor = seq - 1
         self.seq = seq
-        message = encode(EventMessage(data, self._bot, self._epoch, seq))
+        message = Prepared(encode(EventMessage(data, self._bot, self._epoch, seq)))
         self._kept.append(_Kept(seq, data, message))
         self._bytes += len(message)
         while len(self._kept) > EVENTS_MAX or self._bytes > EVENTS_MAX_BYTES:
             self._bytes -= len(self._kept.popleft().message)
         return True
 
-    def after(self, place: int, wish: Wish) -> Iterator[tuple[int, bytes | None]]:
+    def after(self, place: int, wish: Wish) -> Iterator[tuple[int, Prepared | None]]:
         """What a client is due, one after the other, with its place after each.
 
         Args:
@@ -78,5 +79,5 @@ class EventHistory:
             place = kept.seq
             yield place, kept.message if wish(kept.data) else None
 
-    def _gap(self, first: int, last: int) -> bytes:
-        return encode(Gap(self._bot, self._epoch, first, last))
+    def _gap(self, first: int, last: int) -> Prepared:
+        return Prepared(encode(Gap(self._bot, self._epoch, first, last)))

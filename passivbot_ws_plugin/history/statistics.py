@@ -16,6 +16,7 @@ from passivbot_ws_plugin.messages import (
     encode,
     encode_value,
 )
+from passivbot_ws_plugin.prepared import Prepared
 
 #: How many patches are kept, and how many bytes of them.
 PATCHES_MAX: Final = 128
@@ -44,13 +45,13 @@ class StatisticsHistory:
         self.seq = 0
         self.data: StatisticsData | None = None
         self.timestamp: int | None = None
-        self.snapshot = b""
+        self.snapshot = Prepared(b"")
         self._bot = bot
         self._epoch = epoch
         self._keyed: dict[str, Any] | None = None
         self._patches: deque[_Patch] = deque()  # the last one led to ``seq``
         self._patches_bytes = 0
-        self._updates: dict[int, bytes] = {}  # by base: many clients have the same place
+        self._updates: dict[int, Prepared] = {}  # by base: many clients have the same place
 
     def put(self, data: StatisticsData) -> bool:
         """Keep a state; whether it is a change."""
@@ -62,7 +63,7 @@ class StatisticsHistory:
             self._remember(_make_patch(self._keyed, keyed))
         self.seq += 1
         self.data, self._keyed = data, keyed
-        self.snapshot = encode(StatisticsMessage(data, self._bot, self._epoch, self.seq))
+        self.snapshot = Prepared(encode(StatisticsMessage(data, self._bot, self._epoch, self.seq)))
         self._updates = {}
         return True
 
@@ -72,7 +73,7 @@ class StatisticsHistory:
         while len(self._patches) > PATCHES_MAX or self._patches_bytes > PATCHES_MAX_BYTES:
             self._patches_bytes -= self._patches.popleft().size
 
-    def update(self, base: int | None) -> bytes | None:
+    def update(self, base: int | None) -> Prepared | None:
         """The message that brings a client from its place to now; None if it is there.
 
         Args:
@@ -86,7 +87,7 @@ class StatisticsHistory:
             self._updates[base] = self._delta(base) or self.snapshot
         return self._updates[base]
 
-    def _delta(self, base: int) -> bytes | None:
+    def _delta(self, base: int) -> Prepared | None:
         """A patch from the base to now, if there is one and it is worth it."""
         count = self.seq - base
         if count > len(self._patches):
@@ -102,7 +103,7 @@ class StatisticsHistory:
             return None
         message = StatisticsDelta(self._bot, self._epoch, base, self.seq, encode_value(joined))
         encoded = encode(message)
-        return encoded if len(encoded) * 2 <= len(self.snapshot) else None
+        return Prepared(encoded) if len(encoded) * 2 <= len(self.snapshot) else None
 
 
 def _make_patch(old: dict[str, Any] | None, new: dict[str, Any] | None) -> _Patch:

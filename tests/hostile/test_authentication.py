@@ -35,7 +35,8 @@ FORMAT: Final = (
     'bad format; the first message must be {"type":"auth","token":...,"public_key_part":...}, both strings'
 )
 
-NO_TOKEN: Final = "auth needs token and public_key_part, both strings"
+NO_DATA: Final = "auth after a challenge needs data, a string; subscribe, if any, is a list"
+NO_TOKEN: Final = "auth needs token and public_key_part, both strings; subscribe, if any, is a list"
 
 
 def login(token: object = TOKEN, part: object = KEY) -> str:
@@ -100,7 +101,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "subscribe": (
         '{"type":"subscribe","channel":"statistics"}',
         FORMAT,
-        "unknown type; there is auth, hello, subscribe, unsubscribe, list_bots, get_config, ping",
+        "a request before auth",
     ),
     "a proof without a challenge": ('{"type":"auth","data":"c=biws"}', FORMAT, "a request before auth"),
 }
@@ -168,7 +169,10 @@ async def test_a_wrong_hello_is_the_end(sent: str, reason: str) -> None:
         (hello(), "no proof after the challenge"),
         (login(), "no proof after the challenge"),
         ('{"type":"get_config"}', "no proof after the challenge"),
-        ('{"type":"auth","data":1}', "auth after a challenge needs data, a string"),
+        (
+            '{"type":"auth","data":1}',
+            "auth after a challenge needs data, a string; subscribe, if any, is a list",
+        ),
         ('{"type":"auth","data":""}', "wrong proof"),
         ('{"type":"auth","data":"c=biws,r=abcdefghijklmnop,p=AAAA"}', "wrong proof"),
         ('{"type":"auth","data":"c=biws,r=\\ud800,p=\\u0000"}', "wrong proof"),

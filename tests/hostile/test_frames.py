@@ -95,6 +95,33 @@ async def test_what_breaks_the_protocol_ends_the_connection(
 
 
 @pytest.mark.parametrize("is_client", [False, True], ids=["stranger", "client"])
+@pytest.mark.parametrize(
+    ("sent", "code", "record"),
+    [
+        (frame(TEXT, bomb(200), rsv=4), 1009, LARGE),  # by what came, before it is inflated
+        (frame(TEXT, bomb(7), rsv=4), 1009, LARGE),  # by what it would become
+        (frame(TEXT, b"no deflate", rsv=4), 1002, BROKEN),
+        (frame(TEXT, fin=False, rsv=4) + frame(CONTINUATION, rsv=4), 1002, BROKEN),
+    ],
+    ids=["200 MB", "within the limit", "no deflate", "compressed twice"],
+)
+async def test_a_bomb_of_who_agreed_on_compression(
+    sent: bytes, code: int, record: Record, is_client: bool
+) -> None:
+    async with besieged(ACCEPTED if is_client else record) as siege:
+        client = await siege.attacker()
+        assert await client.upgrade(extra="Sec-WebSocket-Extensions: permessage-deflate\r\n") == 101
+        if is_client:
+            await client.send(text(auth_message()))
+            assert (await client.message())["success"]
+            assert (await client.message())["type"] == "statistics"
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        await client.send(sent)
+        assert await client.closing() == ([], code)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024  # KiB
+
+
+@pytest.mark.parametrize("is_client", [False, True], ids=["stranger", "client"])
 async def test_a_ping_flood_is_answered_for_a_while_and_cut_off(is_client: bool) -> None:
     async with besieged(ACCEPTED if is_client else FLOOD) as siege:
         client = await (siege.client() if is_client else siege.stranger())

@@ -79,6 +79,8 @@ REFUSED = {
     "200 headers": (431, request("GET / HTTP/1.1", *(f"X-{number}: y" for number in range(200)))),
     "two Origins": (400, request("GET / HTTP/1.1", "Origin: https://my.page", "Origin: null")),
     "non-ASCII subprotocol": (400, request("GET / HTTP/1.1", "Sec-WebSocket-Protocol: \xe9")),
+    "no extension": (400, request("GET / HTTP/1.1", "Sec-WebSocket-Extensions: ;;;=")),
+    "non-ASCII extension": (400, request("GET / HTTP/1.1", "Sec-WebSocket-Extensions: \xe9")),
     "NUL in the path": (400, request("GET /\0 HTTP/1.1")),
     "ANSI in the path": (400, request("GET /\x1b[31m HTTP/1.1")),
 }
@@ -114,8 +116,11 @@ ODD = {
     "a token in the query": (request("GET /a?token=never-logged HTTP/1.1"), "path", "/a"),
     "a subprotocol": (request("GET / HTTP/1.1", "Sec-WebSocket-Protocol: never-logged"), "path", "/"),
     "Content-Length 0 twice": (request("GET / HTTP/1.1", *["Content-Length: 0"] * 2), "path", "/"),
-    "no extension": (request("GET / HTTP/1.1", "Sec-WebSocket-Extensions: ;;;="), "path", "/"),
-    "non-ASCII extension": (request("GET / HTTP/1.1", "Sec-WebSocket-Extensions: \xe9"), "path", "/"),
+    "an unknown extension": (
+        request("GET / HTTP/1.1", "Sec-WebSocket-Extensions: never-logged; x=1"),
+        "path",
+        "/",
+    ),
     "deflate out of bounds": (
         request("GET / HTTP/1.1", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=99"),
         "path",

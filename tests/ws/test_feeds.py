@@ -25,9 +25,13 @@ def put_event(cache: Cache, seq: int, bot: str = "main", **changes: Any) -> None
     assert cache.put_event(bot, seq, event_data(make_event(**changes)))
 
 
+def taken(feed: Feed) -> list[dict[str, Any]]:
+    return [json.loads(message.payload) for message in feed.due(0.0)]
+
+
 def due(feed: Feed, now: float = 0.0) -> list[tuple[str, str, int]]:
     """Type, bot and seq of each message that is due."""
-    messages = [json.loads(message) for message in feed.due(now)]
+    messages = [json.loads(message.payload) for message in feed.due(now)]
     return [
         (message["type"], message["bot"], message.get("seq", message.get("last"))) for message in messages
     ]
@@ -86,7 +90,8 @@ def test_who_comes_back_gets_a_delta_from_where_it_stood() -> None:
     for balance in (1.0, 2.0, 3.0):
         put(cache, balance)
     [message] = statistics(cache, mode="delta", since={"main": Place(cache.epoch, 1)}).due(0.0)
-    assert (json.loads(message)["base"], json.loads(message)["seq"]) == (1, 3)
+    document = json.loads(message.payload)
+    assert (document["base"], document["seq"]) == (1, 3)
     # Of another run of the server, or from the future: the whole state.
     for place in (Place("other", 1), Place(cache.epoch, 99), Place(cache.epoch, 0)):
         assert due(statistics(cache, mode="delta", since={"main": place})) == [("statistics", "main", 3)]
@@ -150,7 +155,7 @@ def test_after_a_restart_of_the_server_a_gap_without_an_end_then_all_that_it_has
     feed = events(cache, since={"main": Place("before", 7)})
     put_event(cache, 1)
     feed.touch("main")
-    gap, event = map(json.loads, feed.due(0.0))
+    gap, event = taken(feed)
     expected = {
         "type": "gap",
         "bot": "main",
@@ -177,16 +182,16 @@ def test_a_config_now_and_at_each_change_in_the_view_that_counts_then() -> None:
     put(cache, 1.0, "without a config")
     view: Any = "plain"
     feed = ConfigFeed(cache, Subscribe("config"), lambda: view)
-    [first] = map(json.loads, feed.due(0.0))
+    [first] = taken(feed)
     assert (first["bot"], first["paths"]) == ("main", None)
     cache.put_config("main", {"a": 2})
     feed.touch("main")
-    [second] = map(json.loads, feed.due(0.0))
+    [second] = taken(feed)
     assert (second["paths"], second["values"]) == (["/a"], {"/a": 2})
     view = "paths"
     cache.put_config("main", {"a": 3})
     feed.touch("main")
-    assert "values" not in next(map(json.loads, feed.due(0.0)))
+    assert "values" not in taken(feed)[0]
 
 
 # --- all of it --------------------------------------------------------------------------
@@ -226,7 +231,7 @@ class AnyPace(RuleBasedStateMachine):
         self.now += 0.3
         for feed in (self.states, self.events):
             for message in islice(feed.due(self.now), count):
-                self.follower.receive(message)
+                self.follower.receive(message.payload)
 
     @rule()
     def come_back(self) -> None:

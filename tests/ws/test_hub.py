@@ -10,6 +10,7 @@ from passivbot_ws_plugin.feeds import EventFeed, StatisticsFeed
 from passivbot_ws_plugin.hub import Client, Hub
 from passivbot_ws_plugin.messages import Subscribe, event_data, statistics_data
 from passivbot_ws_plugin.options import Limits
+from passivbot_ws_plugin.prepared import Prepared
 
 LIMITS = Limits(buffer_soft_bytes=2_000, buffer_hard_bytes=5_000, buffer_soft_s=10)
 
@@ -23,10 +24,11 @@ class Line:
         self.dropped: list[str] = []
         self.has_written = asyncio.Event()
 
-    def write(self, payload: bytes) -> None:
-        self.written.append(payload)
-        self.unsent += len(payload)
+    def push(self, message: Prepared) -> int:
+        self.written.append(message.payload)
+        self.unsent += len(message)
         self.has_written.set()
+        return self.unsent
 
     def unsent_bytes(self) -> int:
         return self.unsent
@@ -48,21 +50,20 @@ class Clock:
 
 def change(cache: Cache, number: int, bot: str = "main") -> bytes:
     assert cache.put_statistics(bot, statistics_data(make_statistics(balance=float(number))))
-    return cache.bots[bot].statistics.snapshot
+    return cache.bots[bot].statistics.snapshot.payload
 
 
 def joined(hub: Hub, cache: Cache, line: Line, limits: Limits = LIMITS, **request: Any) -> Client:
     client = Client(line, limits, Clock())
     hub.join(client)
-    client.subscribe("statistics", StatisticsFeed(cache, Subscribe("statistics", **request)))
-    hub.changed(client)
+    hub.subscribe(client, "statistics", StatisticsFeed(cache, Subscribe("statistics", **request)))
     return client
 
 
 async def test_a_new_client_gets_every_snapshot_then_every_change() -> None:
     cache = Cache()
     snapshots = [change(cache, 1, "a"), change(cache, 2, "b")]
-    hub, line = Hub(), Line()
+    hub, line = Hub(cache, Limits()), Line()
     client = joined(hub, cache, line, Limits())
     update = change(cache, 3, "a")
     hub.publish("statistics", "a")
@@ -75,7 +76,8 @@ async def test_a_new_client_gets_every_snapshot_then_every_change() -> None:
 
 
 async def test_a_slow_client_gets_the_latest_state_and_not_the_history_once_it_reads_again() -> None:
-    cache, line, hub = Cache(), Line(), Hub()
+    cache, line = Cache(), Line()
+    hub = Hub(cache, LIMITS)
     client = joined(hub, cache, line)
     sent = 0
     while not client.is_behind:
@@ -90,17 +92,18 @@ async def test_a_slow_client_gets_the_latest_state_and_not_the_history_once_it_r
     line.has_written.clear()
     async with asyncio.timeout(5):  # nothing new comes: the sweep finds it
         await line.has_written.wait()
-    assert line.written[-1] == cache.bots["main"].statistics.snapshot
+    assert line.written[-1] == cache.bots["main"].statistics.snapshot.payload
     assert len(line.written) == sent + 1
     assert not client.is_behind
     assert not line.dropped
 
 
 async def test_a_slow_client_gets_every_event_that_is_kept() -> None:
-    cache, line, hub = Cache(), Line(), Hub()
+    cache, line = Cache(), Line()
+    hub = Hub(cache, LIMITS)
     client = Client(line, LIMITS, Clock())
     hub.join(client)
-    client.subscribe("events", EventFeed(cache, Subscribe("events")))
+    hub.subscribe(client, "events", EventFeed(cache, Subscribe("events")))
     for seq in range(1, 101):
         assert cache.put_event("main", seq, event_data(make_event()))
         hub.publish("events", "main")
@@ -112,10 +115,11 @@ async def test_a_slow_client_gets_every_event_that_is_kept() -> None:
 
 
 async def test_a_limited_rate_is_kept_and_the_last_state_comes_by_itself() -> None:
-    cache, line, hub = Cache(), Line(), Hub()
+    cache, line = Cache(), Line()
+    hub = Hub(cache, LIMITS)
     client = Client(line, Limits(), asyncio.get_running_loop().time)
     hub.join(client)
-    client.subscribe("statistics", StatisticsFeed(cache, Subscribe("statistics", max_rate=20)))
+    hub.subscribe(client, "statistics", StatisticsFeed(cache, Subscribe("statistics", max_rate=20)))
     for number in range(10):
         change(cache, number)
         hub.publish("statistics", "main")

@@ -33,7 +33,7 @@ from passivbot_ws_plugin.server import Server
 
 def put(cache: Cache, bot: str = "main", **changes: Any) -> bytes:
     assert cache.put_statistics(bot, statistics_data(make_statistics(**changes)))
-    return cache.bots[bot].statistics.snapshot
+    return cache.bots[bot].statistics.snapshot.payload
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from passivbot_ws_plugin.history.config import CHANGES_MAX, changed_paths
 def told(history: ConfigHistory, place: int, view: View = "plain") -> dict[str, Any]:
     message = history.update(place, view)
     assert message is not None
-    document: dict[str, Any] = json.loads(message)
+    document: dict[str, Any] = json.loads(message.payload)
     return document
 
 

@@ -27,7 +27,7 @@ def due(history: EventHistory, place: int) -> list[tuple[str, int, int | None]]:
     found = []
     for after, message in history.after(place, everything):
         assert message is not None
-        document = json.loads(message)
+        document = json.loads(message.payload)
         first = document.get("first", document.get("seq"))
         last = document.get("last", document.get("seq"))
         assert after == last
@@ -104,11 +104,12 @@ def test_every_number_is_an_event_or_in_a_gap_exactly_once(
                 continue
             for after, message in history.after(place, everything):
                 assert message is not None
-                document = json.loads(message)
+                document = json.loads(message.payload)
                 first = document.get("first", document.get("seq"))
                 told.extend(range(first, after + 1))
                 place = after
         for after, message in history.after(place, everything):
-            document = json.loads(message or b"")
+            assert message is not None
+            document = json.loads(message.payload)
             told.extend(range(document.get("first", document.get("seq")), after + 1))
     assert told == list(range(steps[0], number + 1))

@@ -14,6 +14,7 @@ from passivbot_ws_plugin.history import statistics as module
 from passivbot_ws_plugin.keyed import from_keyed, to_keyed
 from passivbot_ws_plugin.merge_patch import apply
 from passivbot_ws_plugin.messages import StatisticsData, statistics_data
+from passivbot_ws_plugin.prepared import Prepared
 
 #: So many that a change of one is a small part of the whole.
 HELD = tuple(
@@ -32,10 +33,10 @@ def put(history: StatisticsHistory, **changes: Any) -> StatisticsData:
     return data
 
 
-def patched(data: StatisticsData, message: bytes | None) -> StatisticsData:
+def patched(data: StatisticsData, message: Prepared | None) -> StatisticsData:
     """What a client has after a message."""
     assert message is not None
-    document = json.loads(message)
+    document = json.loads(message.payload)
     if document["type"] == "statistics":
         keyed = {
             **document["data"],
@@ -47,14 +48,21 @@ def patched(data: StatisticsData, message: bytes | None) -> StatisticsData:
     return from_keyed(apply(document["patch"], keyed_before))
 
 
+def told(message: Prepared | None) -> dict[str, Any]:
+    assert message is not None
+    document: dict[str, Any] = json.loads(message.payload)
+    return document
+
+
 def test_a_change_is_a_difference_in_anything_but_the_timestamp() -> None:
     history = StatisticsHistory("main", "e")
-    assert history.update(None) == b""
+    assert history.update(None) is history.snapshot
+    assert history.snapshot.payload == b""
     put(history, timestamp=1)
     assert not history.put(state(timestamp=2))
     assert (history.seq, history.timestamp) == (1, 2)
     put(history, timestamp=3, balance=1.0)
-    message = json.loads(history.snapshot)
+    message = json.loads(history.snapshot.payload)
     assert (message["seq"], message["epoch"], message["bot"]) == (2, "e", "main")
     assert message["data"]["timestamp"] == 3
 
@@ -66,7 +74,7 @@ def test_a_change_of_one_figure_costs_a_tenth_of_the_state() -> None:
     update = history.update(1)
     assert update is not None
     assert len(update) * 10 <= len(history.snapshot)
-    document = json.loads(update)
+    document = json.loads(update.payload)
     assert (document["type"], document["base"], document["seq"]) == ("statistics_delta", 1, 2)
     assert document["patch"] == {"balance": 9999.5, "timestamp": 1_678_886_401_000}
     assert patched(before, update) == after
@@ -105,7 +113,7 @@ def test_a_position_that_went_and_came_back_comes_whole() -> None:
     put(history, positions=HELD[1:])
     put(history)
     assert history.update(1) is history.snapshot
-    assert json.loads(history.update(2) or b"")["type"] == "statistics_delta"
+    assert told(history.update(2))["type"] == "statistics_delta"
 
 
 def test_so_many_patches_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +121,7 @@ def test_so_many_patches_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -
     for number in range(module.PATCHES_MAX + 2):
         put(history, balance=float(number))
     oldest = history.seq - module.PATCHES_MAX
-    assert json.loads(history.update(oldest) or b"")["base"] == oldest
+    assert told(history.update(oldest))["base"] == oldest
     assert history.update(oldest - 1) is history.snapshot
     monkeypatch.setattr(module, "PATCHES_MAX_BYTES", 200)
     put(history, balance=-1.0)

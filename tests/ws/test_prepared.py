@@ -1,0 +1,103 @@
+"""The bytes of a prepared frame are the library's own, for every agreement that there can be."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from servers import auth_message, receive, serving
+from servers import connect as connect_async
+from websockets.client import ClientProtocol
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, PerMessageDeflate
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+from passivbot_hooks import Position
+from passivbot_hooks.testing import make_statistics
+from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.messages import statistics_data
+from passivbot_ws_plugin.prepared import COMPRESS_MIN_BYTES, Prepared
+
+#: Each length at which the header changes, and that at which compression begins.
+LENGTHS = [0, 1, 125, 126, 1023, 1024, 1025, 65_535, 65_536, 200_000]
+
+
+def payload_of(length: int) -> bytes:
+    return (b'{"symbol":"BTC/USDT:USDT","size":0.1},' * (length // 38 + 1))[:length]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_plain_is_the_librarys(length: int) -> None:
+    payload = payload_of(length)
+    expected = Frame(Opcode.TEXT, payload).serialize(mask=False)
+    assert Prepared(payload).frame(None) == expected
+    assert Prepared(payload, is_secret=True).frame(15) == expected
+
+
+@pytest.mark.parametrize("window_bits", range(9, 16))
+@pytest.mark.parametrize("length", LENGTHS)
+def test_compressed_is_the_librarys(length: int, window_bits: int) -> None:
+    payload = payload_of(length)
+    extension = PerMessageDeflate(True, True, 15, window_bits)
+    extensions = [extension] if length >= COMPRESS_MIN_BYTES else []
+    expected = Frame(Opcode.TEXT, payload).serialize(mask=False, extensions=extensions)
+    assert Prepared(payload).frame(window_bits) == expected
+
+
+@pytest.mark.parametrize("window_bits", [None, *range(9, 16)])
+def test_the_librarys_client_reads_it(window_bits: int | None) -> None:
+    payload = payload_of(70_000)
+    protocol = ClientProtocol(parse_uri("ws://127.0.0.1/"), state=State.OPEN)
+    if window_bits is not None:
+        protocol.extensions = [PerMessageDeflate(True, True, window_bits, 15)]
+    message = Prepared(payload)
+    for _ in range(2):  # without context takeover: the second as the first
+        protocol.receive_data(message.frame(window_bits))
+        [frame] = protocol.events_received()
+        assert isinstance(frame, Frame)
+        assert (frame.opcode, bytes(frame.data)) == (Opcode.TEXT, payload)
+
+
+def test_a_frame_is_made_once() -> None:
+    message = Prepared(payload_of(5_000))
+    assert message.frame(15) is message.frame(15)
+    assert message.frame(None) is message.frame(None)
+    assert len(message.frame(15)) < len(message.frame(None)) / 4
+
+
+OFFERS = [
+    None,
+    ClientPerMessageDeflateFactory(),
+    ClientPerMessageDeflateFactory(client_max_window_bits=True),
+    ClientPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True),
+    ClientPerMessageDeflateFactory(server_max_window_bits=9),
+    ClientPerMessageDeflateFactory(server_max_window_bits=12, client_max_window_bits=9),
+]
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+async def test_whatever_a_client_offers_it_reads_what_it_is_sent(
+    offer: ClientPerMessageDeflateFactory | None,
+) -> None:
+    held = tuple(Position(f"COIN{number}", "long", 1.0, 2.0) for number in range(40))
+    cache = Cache()
+    cache.put_config("main", {"live": {"text": "x" * 5_000}})
+    async with serving(cache) as (server, address):
+        extensions = None if offer is None else [offer]
+        async with connect_async(address, compression=None, extensions=extensions) as client:
+            await client.send(auth_message())
+            assert (await receive(client))["success"]
+            assert (await receive(client))["code"] == "unavailable"
+            for number in range(3):
+                data = statistics_data(make_statistics(balance=float(number), positions=held))
+                assert cache.put_statistics("main", data)
+                server.publish("statistics", "main")
+                message = await receive(client)
+                assert message == json.loads(cache.bots["main"].statistics.snapshot.payload)
+            await client.send(json.dumps({"type": "get_config", "id": "y" * 60}))
+            assert (await receive(client))["data"]["live"]["text"] == "x" * 5_000
+            agreed = client.protocol.extensions
+            assert [extension.name for extension in agreed] == (
+                [] if offer is None else ["permessage-deflate"]
+            )

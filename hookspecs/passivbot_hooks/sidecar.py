@@ -70,6 +70,8 @@ class Sidecar:
                 stop.wait(self._poll_s)
         finally:
             self._host.on_shutdown()
+            for _, _, monitor in self._watched:
+                monitor.close()
 
     def poll(self) -> None:
         """Look at every file once and fire what changed."""
@@ -89,6 +91,8 @@ class Sidecar:
             _log.info("bot %r: %s changed; read again", bot.name, config.path)
             self._host.on_config_loaded(bot=bot.name, config=config.data)
         statistics = monitor.poll()
+        for event in monitor.poll_events():
+            self._host.on_event(bot=bot.name, event=event)
         if statistics is not None:
             self._host.on_stats_updated(bot=bot.name, stats=statistics)
 

@@ -41,18 +41,20 @@ class Vitals:
         snapshot_ts: The last snapshot's own time, milliseconds.
         stopped_at: The time of the stop event that the events end with, or None; milliseconds.
         pid: The bot's process id, in its own namespace.
+        is_deleted: Whether its directory is gone.
     """
 
     snapshot_age_s: float
     snapshot_ts: int
     stopped_at: int | None
     pid: int | None
+    is_deleted: bool = False
 
 
 def judge(vitals: Vitals) -> Status:
     """Whether the bot runs."""
     said_goodbye = vitals.stopped_at is not None and vitals.snapshot_ts <= vitals.stopped_at + STOP_GRACE_MS
-    if said_goodbye:
+    if said_goodbye or vitals.is_deleted:
         return "stopped"
     if vitals.snapshot_age_s < STALE_AFTER_S:
         return "running"

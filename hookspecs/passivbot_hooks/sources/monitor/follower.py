@@ -34,6 +34,8 @@ class MonitorFollower:
         directory: Where its files are or will be.
         is_new: Whether the bot appeared just now, so that all of its events are news. Those
             that are in the files of another bot at the first `poll` are history.
+        stays: Whether it stays with the exchange that it found first; else a bot that is
+            deleted may come back on another one.
         wall_clock: Seconds since the epoch.
         monotonic: Seconds.
     """
@@ -44,11 +46,13 @@ class MonitorFollower:
         directory: BotDirectory,
         *,
         is_new: bool = False,
+        stays: bool = False,
         wall_clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.bot = bot
-        self._directory = directory
+        self.directory = directory
+        self._stays = stays
         self._wall_clock = wall_clock
         self._monotonic = monotonic
         self._file: WatchedFile | None = None
@@ -98,13 +102,15 @@ class MonitorFollower:
 
     def _locate(self) -> None:
         try:
-            path = self._directory.find()
+            path = self.directory.find()
         except BotNotFoundError as exc:
             self._complaints.say(str(exc))
             return
         if path is None:
             return
         self._is_deleted = False
+        if self._stays:
+            self.directory = replace(self.directory, exchange=path.parent.name)
         self._file = WatchedFile(path / "state.latest.json", STATE_MAX_BYTES)
         events = path / "events" / "current.ndjson"
         self._stop_event = StopEvent(events)
@@ -126,7 +132,7 @@ class MonitorFollower:
         except FileNotFoundError:  # not written yet, or deleted; the status will tell
             if not self._file.path.parent.is_dir():
                 _log.warning("bot %r: %s is gone; waiting for it", self.bot, self._file.path.parent)
-                self._file = None  # the bot may come back on another exchange
+                self._file = None  # to be looked for
                 self._is_deleted = True
             return None
         except UnusableFileError as exc:

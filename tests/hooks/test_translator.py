@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +60,14 @@ def position(old: float, new: float) -> dict[str, Any]:
 def test_every_curated_kind_has_a_source() -> None:
     sources = {translation.kind for translation in TRANSLATIONS.values()}
     assert sources | {"position.opened", "position.closed"} == set(EVENT_KINDS)
+
+
+@pytest.mark.parametrize("name", TRANSLATIONS)
+def test_every_source_and_every_detail_is_documented(name: str) -> None:
+    translation = TRANSLATIONS[name]
+    documented = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
+    for word in (name, translation.kind, *translation.fields, *translation.always):
+        assert f"`{word}`" in documented
 
 
 @pytest.mark.parametrize("before", [[], [raw("order.opened", {"id": "1"})]])

@@ -66,7 +66,7 @@ _ORDER: Final = {
     "reason": ("reason", words),
 }
 _REJECTED: Final = {
-    **_ORDER,
+    **{name: where for name, where in _ORDER.items() if name != "order_id"},  # it never got one
     "client_order_id": ("_live_event.client_order_id", words),
     "order_side": ("_live_event.side", words),
     "reason": ("_live_event.reason_code", words),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from passivbot_hooks import EVENT_KINDS
-from passivbot_hooks.paper import PaperBot, PaperMarket
+from passivbot_hooks.paper import PaperBot, PaperMarket, publisher
 from passivbot_hooks.sources.monitor import MonitorState, parse_state
 from passivbot_hooks.sources.monitor.events import EventFollower
 from passivbot_hooks.sources.monitor.liveness import StopEvent
@@ -142,3 +142,26 @@ def test_its_events_have_passivbots_shape_and_are_told(tmp_path: Path) -> None:
     assert sum(event.details["pnl"] + event.details["fee"] for event in events if event.kind == "fill") == (
         pytest.approx(health.pnl)
     )
+
+
+def test_its_events_are_rotated_and_none_is_lost_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "ROTATION_BYTES", 20_000)
+    bot = PaperBot(tmp_path, symbols=5, seed=1)
+    path = bot.publisher.path / "events" / "current.ndjson"
+    follower = EventFollower(path, from_end=True, complain=pytest.fail)
+    events = follower.poll(started_at=None)
+    bot.start()
+    for _ in range(200):
+        bot.step()
+        events += follower.poll(started_at=None)
+    for _ in range(3):
+        events += follower.poll(started_at=None)
+    follower.close()
+    health = read(bot).statistics.health
+    assert health is not None
+    kinds = Counter(event.kind for event in events)
+    assert (kinds["fill"], kinds["order.placed"]) == (health.fills, health.orders_placed)
+    assert path.stat().st_size < 30_000
+    assert len(list(path.parent.iterdir())) == 3  # of many more

@@ -201,6 +201,21 @@ def test_a_bot_whose_directory_is_deleted_is_stopped_at_once_and_comes_back(
     assert stats.status == "running"
 
 
+def test_an_empty_directory_in_the_place_of_a_deleted_one_is_no_running_bot(
+    follower: MonitorFollower, bot: Path
+) -> None:
+    write_state(bot, state())
+    follower.poll()
+    shutil.rmtree(bot)
+    follower.poll()
+    bot.mkdir()
+    assert follower.poll() is None
+    write_state(bot, state(timestamp=now_ms() + 1))
+    stats = follower.poll()
+    assert stats is not None
+    assert stats.status == "running"
+
+
 def test_the_same_directory_moved_away_and_back_runs_on(
     follower: MonitorFollower, bot: Path, tmp_path: Path
 ) -> None:

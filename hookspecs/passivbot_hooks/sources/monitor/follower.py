@@ -76,6 +76,7 @@ class MonitorFollower:
             return None
         if state is not self._state:
             self._state, self._changed_at = state, self._monotonic()
+            self._is_deleted = False
             _log.debug("bot %r: snapshot %d", self.bot, state.statistics.timestamp)
         statistics = replace(state.statistics, status=judge(self._vitals(state)))
         if statistics == self._told:
@@ -108,7 +109,6 @@ class MonitorFollower:
             return
         if path is None:
             return
-        self._is_deleted = False
         if self._stays:
             self.directory = replace(self.directory, exchange=path.parent.name)
         self._file = WatchedFile(path / "state.latest.json", STATE_MAX_BYTES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from pathlib import Path
@@ -71,9 +72,27 @@ def replace(path: Path, raw: bytes) -> None:
 
 
 def append_event(directory: Path, kind: str, timestamp: int, **payload: Any) -> None:
+    append_events(directory, event_line(kind, timestamp, payload))
+
+
+def event_line(kind: str, timestamp: int, payload: object, **keys: Any) -> bytes:
+    """A line as Passivbot writes it, but for its checksum."""
+    event = {"ts": timestamp, "kind": kind, "payload": payload, **keys}
+    return json.dumps(event, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+
+
+def append_events(directory: Path, raw: bytes) -> None:
     path = directory / "events" / "current.ndjson"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.write(
-            json.dumps({"ts": timestamp, "kind": kind, "payload": payload}, separators=(",", ":")) + "\n"
-        )
+    with path.open("ab") as file:
+        file.write(raw)
+
+
+def rotate_events(directory: Path) -> None:
+    """As Passivbot's publisher does: rename, compress, delete, and only then make the new file."""
+    current = directory / "events" / "current.ndjson"
+    rotated = directory / "events" / f"2026-01-01T00-00-{time.monotonic_ns()}.ndjson"
+    current.replace(rotated)
+    rotated.with_suffix(".ndjson.gz").write_bytes(gzip.compress(rotated.read_bytes()))
+    rotated.unlink()
+    current.touch()

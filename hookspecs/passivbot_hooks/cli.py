@@ -20,6 +20,7 @@ from pathlib import Path
 from .config import is_name, load_config
 from .errors import HooksError
 from .host import PluginHost, PluginRecord
+from .newcomers import Newcomers
 from .paper import PaperBot
 from .sidecar import POLL_S, Sidecar, watched_bots
 
@@ -32,6 +33,9 @@ Each CONFIG is the HJSON file that a Passivbot was started with. Its bot is the 
 <root>/<exchange>/<live.user> below the monitor root. The bot need not run yet. The `plugins`
 section of a CONFIG says which plugins hear of its bot. Edits of a CONFIG, of its toggles too,
 are noticed while this runs.
+
+With --all, every other bot below the monitor root is watched too, new ones as they appear. They have
+no CONFIG: a plugin hears of them if any CONFIG has it on.
 """
 
 _RUN_EXAMPLES = """\
@@ -39,6 +43,7 @@ examples:
   passivbot-hooks run configs/live.hjson
   passivbot-hooks run configs/live.hjson --monitor-root ~/passivbot/monitor
   passivbot-hooks run configs/live.hjson --bot bybit/main     # main is on two exchanges
+  passivbot-hooks run configs/live.hjson --all                # and every other bot of that monitor root
 
 Ctrl-C or SIGTERM ends it. Logs go to stderr. Exit codes: 0 ended as asked, 2 cannot start.
 """
@@ -116,7 +121,12 @@ def _run(arguments: argparse.Namespace) -> int:
                     "--monitor-root DIR",
                     bot.name, what, root,
                 )  # fmt: skip
-        Sidecar(PluginHost(), bots, poll_s=arguments.poll).run(stop)
+        newcomers = None
+        if arguments.all:
+            roots = {bot.directory.root for bot in bots}
+            newcomers = Newcomers(roots)
+            _log.info("watching every other bot below %s", ", ".join(str(root.absolute()) for root in roots))
+        Sidecar(PluginHost(), bots, newcomers=newcomers, poll_s=arguments.poll).run(stop)
     _log.info("ended")
     return 0
 
@@ -185,6 +195,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--bot", metavar="EXCHANGE/USER", action="append", default=[],
         help="which bot, where one user is on several exchanges; once for each such config",
+    )  # fmt: skip
+    run.add_argument(
+        "--all", action="store_true", help="also watch every other bot below the monitor root",
     )  # fmt: skip
     run.add_argument(
         "--poll", metavar="SECONDS", type=number_from(0.01, 60), default=POLL_S,

@@ -231,7 +231,7 @@ class PluginThread:
             return
         self._slow_logged.add(hook)  # once: a plugin that is always slow must not fill the log
         _log.warning(
-            "plugin %r: %s took %.0f ms, more than its budget of %.0f ms; it gets the latest "
-            "snapshot, not each; said once",
+            "plugin %r: %s took %.0f ms, more than its budget of %.0f ms; what comes meanwhile "
+            "waits, of snapshots the latest alone; said once",
             self.name, hook, duration_s * 1000, BUDGET_S * 1000,
         )  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -184,13 +184,14 @@ class PluginHost:
             _log.error("bot %r: its config cannot be copied: %s", bot, describe(exc))
             return
         self._configs[bot] = copied
+        was_on = {name for name, plugin in self._plugins.items() if self._is_on(name, plugin)}
         self._read_toggles(bot, copied)
         self._load_wanted()
         for name, plugin in self._plugins.items():
             if not plugin.is_toggled or self._toggles[bot].get(name).enabled:
                 plugin.thread.post_config(bot, copied)
-                if bot not in plugin.bots and bot in self._stats:
-                    plugin.thread.post_stats(bot, self._stats[bot])
+                if bot not in plugin.bots:
+                    self._post_latest(plugin, {bot} if name in was_on else {bot, *self._strays()})
                 plugin.bots.add(bot)
             elif bot in plugin.bots:
                 plugin.bots.discard(bot)
@@ -198,8 +199,22 @@ class PluginHost:
                 plugin.thread.restart()
                 for other in plugin.bots:
                     plugin.thread.post_config(other, self._configs[other])
-                    if other in self._stats:
-                        plugin.thread.post_stats(other, self._stats[other])
+                strays = self._strays() if self._is_on(name, plugin) else ()
+                self._post_latest(plugin, {*plugin.bots, *strays})
+
+    def _post_latest(self, plugin: _Plugin, bots: Iterable[str]) -> None:
+        for bot in bots:
+            if bot in self._stats:
+                plugin.thread.post_stats(bot, self._stats[bot])
+
+    def _strays(self) -> list[str]:
+        """The bots without a config."""
+        return [bot for bot in self._stats if bot not in self._configs]
+
+    def _is_on(self, name: str, plugin: _Plugin) -> bool:
+        """Whether a plugin hears of bots without a config: if any config has it on, or there is none."""
+        toggles = self._toggles.values()
+        return not plugin.is_toggled or not toggles or any(toggle.get(name).enabled for toggle in toggles)
 
     def on_stats_updated(self, *, bot: str, stats: Statistics) -> None:
         """Tell the plugins a bot's new snapshot."""
@@ -215,9 +230,9 @@ class PluginHost:
             plugin.thread.post_event(bot, numbered)
 
     def _hearing_of(self, bot: str) -> Iterator[_Plugin]:
-        """The plugins that are on for a bot; one without a config has no toggles to ask."""
-        for plugin in self._plugins.values():
-            if bot in plugin.bots or bot not in self._configs:
+        """The plugins that are on for a bot."""
+        for name, plugin in self._plugins.items():
+            if bot in plugin.bots or (bot not in self._configs and self._is_on(name, plugin)):
                 yield plugin
 
     def on_shutdown(self, *, timeout_s: float = SHUTDOWN_S) -> None:

@@ -141,8 +141,8 @@ class Event:
         details: More of it, flat: texts, numbers, booleans and None by name. Which
             names a kind has is in docs/hooks.md; one that the source does not know is
             left out. Read-only; ``dict(event.details)`` is a copy of your own.
-        seq: Counts up by one for each event of this bot, from 1; the host numbers
-            them. A plugin that missed some sees the gap.
+        seq: Counts up by one for each event of this bot, from 1 at each start of the
+            host, which numbers them. A plugin that missed some sees the gap.
     """
 
     timestamp: int

@@ -4,7 +4,7 @@
 
     config.hjson ──▶ ConfigFollower ──▶ on_config_loaded ─┐
                                                           ├─▶ PluginHost ─▶ plugins
-    monitor/<exchange>/<user>/ ──▶ MonitorFollower ──▶ on_stats_updated ─┘
+    monitor/<exchange>/<user>/ ──▶ MonitorFollower ──▶ on_event, on_stats_updated ─┘
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Final
 from .config import BotConfig, is_name
 from .errors import BotNotFoundError
 from .host import PluginHost
+from .newcomers import Newcomers
 from .sources.config_file import ConfigFollower
 from .sources.monitor import MonitorFollower
 from .sources.monitor.locate import BotDirectory, find_bots
@@ -36,12 +37,12 @@ class WatchedBot:
 
     Attributes:
         name: What the hooks call it.
-        config: Its config, as first read.
+        config: Its config, as first read; None for a bot that was only found.
         directory: Where its monitor files are or will be.
     """
 
     name: str
-    config: BotConfig
+    config: BotConfig | None
     directory: BotDirectory
 
 
@@ -49,30 +50,56 @@ class Sidecar:
     """Watches bots and tells a host about them until told to stop.
 
     All polling, and so every call of the host, is on the thread that calls `run`.
+
+    Args:
+        host: What is told.
+        bots: The bots to watch.
+        newcomers: Where to look for more of them; None: nowhere.
+        poll_s: Seconds between two looks at the files.
     """
 
-    def __init__(self, host: PluginHost, bots: Sequence[WatchedBot], *, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self,
+        host: PluginHost,
+        bots: Sequence[WatchedBot],
+        *,
+        newcomers: Newcomers | None = None,
+        poll_s: float = POLL_S,
+    ) -> None:
         self._host = host
+        self._newcomers = newcomers
         self._poll_s = poll_s
         self._failing: set[str] = set()
-        self._watched = [
-            (bot, ConfigFollower(bot.config), MonitorFollower(bot.name, bot.directory)) for bot in bots
-        ]
+        self._watched: list[tuple[WatchedBot, ConfigFollower | None, MonitorFollower]] = []
+        for bot in bots:
+            self._watch(bot)
+        self._is_first_poll = True
+
+    def _watch(self, bot: WatchedBot, *, is_new: bool = False) -> None:
+        config = None if bot.config is None else ConfigFollower(bot.config)
+        monitor = MonitorFollower(bot.name, bot.directory, is_new=is_new, stays=self._newcomers is not None)
+        self._watched.append((bot, config, monitor))
 
     def run(self, stop: threading.Event) -> None:
         """Load the plugins, then watch until ``stop`` is set, then shut the plugins down."""
         try:
-            self._host.load({bot.name: bot.config.data for bot, _, _ in self._watched})
-            for bot, _, _ in self._watched:
-                self._host.on_config_loaded(bot=bot.name, config=bot.config.data)
+            configs = {bot.name: bot.config.data for bot, _, _ in self._watched if bot.config is not None}
+            self._host.load(configs)
+            for name, config in configs.items():
+                self._host.on_config_loaded(bot=name, config=config)
             while not stop.is_set():
                 self.poll()
                 stop.wait(self._poll_s)
         finally:
             self._host.on_shutdown()
+            for _, _, monitor in self._watched:
+                monitor.close()
 
     def poll(self) -> None:
         """Look at every file once and fire what changed."""
+        if self._newcomers is not None:
+            self._look_for_newcomers(self._newcomers)
+        self._is_first_poll = False
         for bot, config_follower, monitor_follower in self._watched:
             try:
                 self._poll_one(bot, config_follower, monitor_follower)
@@ -83,12 +110,24 @@ class Sidecar:
             else:
                 self._failing.discard(bot.name)
 
-    def _poll_one(self, bot: WatchedBot, configs: ConfigFollower, monitor: MonitorFollower) -> None:
-        config = configs.poll()
+    def _look_for_newcomers(self, newcomers: Newcomers) -> None:
+        followers = [monitor for _, _, monitor in self._watched]
+        found = newcomers.poll(
+            {bot.name for bot, _, _ in self._watched},
+            lambda path: any(follower.directory.may_be(path) for follower in followers),
+        )
+        for name, directory in found:
+            _log.info("bot %r: found, without a config", name)
+            self._watch(WatchedBot(name, None, directory), is_new=not self._is_first_poll)
+
+    def _poll_one(self, bot: WatchedBot, configs: ConfigFollower | None, monitor: MonitorFollower) -> None:
+        config = configs.poll() if configs is not None else None
         if config is not None:
             _log.info("bot %r: %s changed; read again", bot.name, config.path)
             self._host.on_config_loaded(bot=bot.name, config=config.data)
         statistics = monitor.poll()
+        for event in monitor.poll_events():
+            self._host.on_event(bot=bot.name, event=event)
         if statistics is not None:
             self._host.on_stats_updated(bot=bot.name, stats=statistics)
 
@@ -116,14 +155,16 @@ def watched_bots(
         raise BotNotFoundError(f"--bot {exchange}/{user}: no config has live.user {user!r}; there is {users}")
     users_twice = {user for user, n in Counter(place.user for place in directories).items() if n > 1}
     bots: dict[str, WatchedBot] = {}
+    paths: dict[str, Path] = {}
     for config, directory in zip(configs, directories, strict=True):
         name = _name(directory, is_shared=directory.user in users_twice)
         if name in bots:
             raise BotNotFoundError(
-                f"{bots[name].config.path} and {config.path} are both for bot {name!r}; give one config a "
+                f"{paths[name]} and {config.path} are both for bot {name!r}; give one config a "
                 "bot, and --bot EXCHANGE/USER for each where two exchanges have that user"
             )
         bots[name] = WatchedBot(name, config, directory)
+        paths[name] = config.path
     return list(bots.values())
 
 

@@ -31,7 +31,8 @@ def on_config_loaded(bot: str, config: Mapping[str, Any]) -> None:
     Fires once for each bot before the first `on_stats_updated` of that bot, even if
     the bot has never run yet; then whenever the file's content changes to something
     readable. Changes that follow each other faster than the plugin takes them are
-    reduced to the last one.
+    reduced to the last one. A bot that the host watches without a config (``passivbot-hooks
+    run --all``) has no such call: its statistics and events come without one.
 
     Args:
         bot: The name its owner gave the bot: the config's ``live.user``, or

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -102,6 +103,45 @@ def test_run_watches_and_ends_cleanly_on_a_signal(
         process.wait_for_line("bot 'main': following")
         assert process.end(number, timeout_s=5) == 0
     assert "Traceback" not in process.output
+
+
+PRINTER = """
+from passivbot_hooks import hookimpl
+
+@hookimpl
+def on_event(bot, event):
+    print("TOLD", bot, event.seq, event.kind, flush=True)
+
+@hookimpl
+def on_stats_updated(bot, stats):
+    print("TOLD", bot, stats.status, flush=True)
+"""
+
+
+def test_run_all_hears_of_a_bot_that_another_process_starts_and_ends(config: Path, tmp_path: Path) -> None:
+    info = tmp_path / "lib" / "sample-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sample\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[passivbot.plugins]\nprinter = printer_for_tests\n")
+    (tmp_path / "lib" / "printer_for_tests.py").write_text(PRINTER)
+    root = tmp_path / "monitor"
+    with Process.python(
+        "passivbot_hooks", "run", config, "--monitor-root", root, "--all", "--poll", "0.02",
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "lib")},
+    ) as sidecar:  # fmt: skip
+        sidecar.wait_for_line(f"watching every other bot below {root}")
+        with Process.python(
+            "passivbot_hooks", "paper", root, "--interval", "0.05", "--symbols", "2", "--user", "other"
+        ) as bot:
+            sidecar.wait_for_line("bot 'other': found, without a config")
+            sidecar.wait_for_line("TOLD other 1 bot.started")
+            sidecar.wait_for_line("TOLD other running")
+            assert bot.end() == 0
+        sidecar.wait_for_line("bot.stopped")
+        sidecar.wait_for_line("TOLD other stopped")
+        assert sidecar.end() == 0
+    assert "Traceback" not in sidecar.output
+    assert "TOLD other 2 order.placed" in sidecar.output
 
 
 def test_paper_writes_until_a_signal(tmp_path: Path) -> None:

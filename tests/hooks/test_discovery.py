@@ -95,6 +95,7 @@ def test_each_kind_of_broken_plugin_has_its_error(plugin: object, said: str) -> 
 def test_a_good_plugin_is_taken_with_all_its_hooks() -> None:
     assert set(hook_implementations("sample", RecordingPlugin())) == {
         "on_config_loaded",
+        "on_event",
         "on_stats_updated",
         "on_shutdown",
     }

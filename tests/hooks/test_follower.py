@@ -3,15 +3,19 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from monitor_files import append_event, now_ms, replace, state, write_state
 
 from passivbot_hooks.sources.monitor import MonitorFollower
-from passivbot_hooks.sources.monitor.follower import COMPLAINT_EVERY_S
+from passivbot_hooks.sources.monitor.complaints import COMPLAINT_EVERY_S
 from passivbot_hooks.sources.monitor.liveness import STALE_AFTER_S
 from passivbot_hooks.sources.monitor.locate import BotDirectory
+
+#: After the start of the bot of the states here, whatever the time is.
+LATER = 2_000_000_000_000
 
 
 class Clocks:
@@ -35,13 +39,15 @@ def bot(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def follower(tmp_path: Path, clocks: Clocks) -> MonitorFollower:
-    return MonitorFollower(
+def follower(tmp_path: Path, clocks: Clocks) -> Iterator[MonitorFollower]:
+    follower = MonitorFollower(
         "main",
         BotDirectory(tmp_path, "main"),
         wall_clock=lambda: clocks.wall_s,
         monotonic=lambda: clocks.monotonic_s,
     )
+    yield follower
+    follower.close()
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -175,7 +181,7 @@ def test_an_unreadable_file_is_told(
     assert "cannot be read: Too many levels of symbolic links" in error
 
 
-def test_deletion_leaves_the_last_snapshot_until_its_status_changes(
+def test_a_bot_whose_directory_is_deleted_is_stopped_at_once_and_comes_back(
     follower: MonitorFollower, bot: Path, tmp_path: Path, clocks: Clocks
 ) -> None:
     document = state()
@@ -183,17 +189,105 @@ def test_deletion_leaves_the_last_snapshot_until_its_status_changes(
     write_state(bot, document)
     follower.poll()
     shutil.rmtree(bot)
-    assert follower.poll() is None
-    clocks.go(STALE_AFTER_S + 1)
     stats = follower.poll()
     assert stats is not None
-    assert (stats.status, stats.balance) == ("stale", 10_000.0)
+    assert (stats.status, stats.balance) == ("stopped", 10_000.0)
+    assert follower.poll() is None
     # It comes back, on another exchange.
     write_state(tmp_path / "other" / "main", state(timestamp=int(clocks.wall_s * 1000)))
     shutil.rmtree(tmp_path / "fake")
     stats = follower.poll()
     assert stats is not None
     assert stats.status == "running"
+
+
+def test_an_empty_directory_in_the_place_of_a_deleted_one_is_no_running_bot(
+    follower: MonitorFollower, bot: Path
+) -> None:
+    write_state(bot, state())
+    follower.poll()
+    shutil.rmtree(bot)
+    follower.poll()
+    bot.mkdir()
+    assert follower.poll() is None
+    write_state(bot, state(timestamp=now_ms() + 1))
+    stats = follower.poll()
+    assert stats is not None
+    assert stats.status == "running"
+
+
+def test_the_same_directory_moved_away_and_back_runs_on(
+    follower: MonitorFollower, bot: Path, tmp_path: Path
+) -> None:
+    write_state(bot, state())
+    statuses = [follower.poll()]
+    bot.rename(tmp_path / "away")
+    statuses.append(follower.poll())
+    (tmp_path / "away").rename(bot)
+    statuses.append(follower.poll())
+    assert [stats and stats.status for stats in statuses] == ["running", "stopped", "running"]
+
+
+def test_what_was_there_is_history_and_what_comes_is_news(follower: MonitorFollower, bot: Path) -> None:
+    write_state(bot, state())
+    append_event(bot, "order.opened", LATER, id="old")
+    follower.poll()
+    assert follower.poll_events() == []
+    append_event(bot, "order.opened", LATER, id="new")
+    follower.poll()
+    assert [event.details["order_id"] for event in follower.poll_events()] == ["new"]
+
+
+def test_of_a_bot_that_appears_later_all_is_news(follower: MonitorFollower, bot: Path) -> None:
+    follower.poll()
+    append_event(bot, "bot.start", now_ms())
+    follower.poll()
+    assert [event.kind for event in follower.poll_events()] == ["bot.started"]
+
+
+def test_what_was_written_before_the_deletion_is_told_and_so_is_what_comes_after(
+    follower: MonitorFollower, bot: Path
+) -> None:
+    write_state(bot, state())
+    append_event(bot, "bot.ready", now_ms())
+    follower.poll()
+    follower.poll_events()
+    append_event(bot, "bot.stopped", now_ms())
+    shutil.rmtree(bot)
+    follower.poll()
+    assert [event.kind for event in follower.poll_events()] == ["bot.stopped"]
+    append_event(bot, "bot.start", now_ms())
+    follower.poll()
+    assert [event.kind for event in follower.poll_events()] == ["bot.started"]
+
+
+def test_a_fill_of_before_the_start_that_the_state_tells_is_no_news(
+    follower: MonitorFollower, bot: Path
+) -> None:
+    document = state()
+    started = int(document["meta"]["bot_start_ts_ms"])
+    write_state(bot, document)
+    append_event(bot, "bot.ready", now_ms())
+    follower.poll()
+    follower.poll_events()
+    append_event(bot, "order.filled", started - 1, id="old")
+    append_event(bot, "order.filled", started + 1, id="new")
+    follower.poll()
+    assert [event.details["fill_id"] for event in follower.poll_events()] == ["new"]
+
+
+def test_trouble_with_the_events_is_kept_apart_from_trouble_with_the_state(
+    follower: MonitorFollower, bot: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    (bot / "events" / "current.ndjson").mkdir(parents=True)
+    for number in range(3):
+        write_state(bot, state(timestamp=now_ms() + number))
+        assert follower.poll() is not None
+        assert follower.poll_events() == []
+    [error] = errors(caplog)
+    assert error.endswith("current.ndjson: not a regular file; no events until it is")
+    assert "good again" not in caplog.text
 
 
 def test_two_exchanges_that_appear_at_once_are_told_and_not_guessed(

@@ -90,7 +90,7 @@ def test_of_too_many_events_the_oldest_are_dropped_with_a_gap(caplog: pytest.Log
         for number in range(EVENTS_MAX + 10):
             host.on_event(bot="main", event=make_event())
             if number % 100 == 0:  # this one keeps up
-                assert quick.wait_for(lambda calls: calls[-1][2].seq == host._seq["main"])
+                assert quick.wait_for(lambda calls: len(calls) == host._seq["main"])
         slow.release.set()
     assert [event.seq for event in slow.events()] == [1, *range(12, EVENTS_MAX + 12)]
     assert [event.seq for event in quick.events()] == list(range(1, EVENTS_MAX + 12))
@@ -406,6 +406,42 @@ def test_toggles_are_followed_while_it_runs() -> None:
         assert states(host) == {"good": "off"}
         assert plugins.recording.hooks() == ["on_shutdown"]
     assert plugins.recording.hooks() == ["on_shutdown"]
+
+
+def test_of_a_bot_without_a_config_those_hear_that_any_config_has_on() -> None:
+    plugins.recording.calls.clear()
+    on: dict[str, Any] = {"plugins": {"good": True}}
+    off: dict[str, Any] = {"plugins": {"good": False}}
+
+    def told() -> list[tuple[str, str | None]]:
+        assert host.wait_idle()
+        calls = [(hook, bot) for hook, bot, _ in plugins.recording.calls]
+        plugins.recording.calls.clear()
+        return calls
+
+    with PluginHost() as host:
+        host.load({"a": off, "b": on}, candidates=[candidate("good", "plugins_for_tests:recording")])
+        host.on_config_loaded(bot="a", config=off)
+        host.on_config_loaded(bot="b", config=on)
+        assert told() == [("on_config_loaded", "b")]
+        host.on_event(bot="stray", event=make_event())
+        host.on_stats_updated(bot="stray", stats=make_statistics())
+        host.on_event(bot="a", event=make_event())
+        assert told() == [("on_event", "stray"), ("on_stats_updated", "stray")]
+        host.on_config_loaded(bot="b", config=off)
+        host.on_event(bot="stray", event=make_event())
+        host.on_stats_updated(bot="stray", stats=make_statistics())
+        assert told() == [("on_shutdown", None)]
+        # Switched on again: what is, and not what was.
+        host.on_config_loaded(bot="a", config=on)
+        assert told() == [("on_config_loaded", "a"), ("on_stats_updated", "stray")]
+        host.on_config_loaded(bot="b", config=on)
+        assert told() == [("on_config_loaded", "b")]
+        host.on_config_loaded(bot="b", config=off)
+        assert told() == [("on_shutdown", None), ("on_config_loaded", "a"), ("on_stats_updated", "stray")]
+        host.on_event(bot="stray", event=make_event())
+        assert host.wait_idle()
+        assert [event.seq for event in plugins.recording.events()] == [3]
 
 
 def test_a_plugin_that_heard_nothing_is_shut_down_too() -> None:

@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from passivbot_hooks.paper import PaperBot, PaperMarket
+from passivbot_hooks import EVENT_KINDS
+from passivbot_hooks.paper import PaperBot, PaperMarket, publisher
 from passivbot_hooks.sources.monitor import MonitorState, parse_state
+from passivbot_hooks.sources.monitor.events import EventFollower
 from passivbot_hooks.sources.monitor.liveness import StopEvent
 
 #: The keys that Passivbot v8.1 writes.
@@ -92,3 +95,73 @@ def test_nothing_temporary_is_left(tmp_path: Path) -> None:
     bot = PaperBot(tmp_path, symbols=1)
     bot.start()
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+#: The keys of the payloads that Passivbot v8.1 writes, but for those of its own diagnostics.
+PAYLOADS = {
+    "bot.start": {"pid", "quote", "runtime", "start_time_ms"},
+    "order.opened": {
+        "id", "custom_id", "side", "position_side", "qty", "price", "reduce_only", "pb_order_type", "source",
+    },
+    "order.filled": {
+        "client_order_id", "fee", "id", "pb_order_type", "pnl", "position_side", "price", "qty", "side",
+        "source_ids", "symbol", "timestamp",
+    },
+    "fill.ingested": {
+        "_live_event", "client_order_id_short", "fee", "fill_id_hash", "operator_visible", "pb_order_type",
+        "pnl", "pnl_status", "price", "qty", "source_ids_count", "timestamp",
+    },
+    "position.changed": {
+        "_live_event", "action", "last_price", "new_price", "new_size", "old_price", "old_size",
+        "price_action_distance", "size_delta", "upnl", "wallet_exposure",
+    },
+}  # fmt: skip
+
+
+def test_its_events_have_passivbots_shape_and_are_told(tmp_path: Path) -> None:
+    bot = PaperBot(tmp_path, symbols=5, seed=1)
+    bot.start()
+    for _ in range(300):
+        bot.step()
+    bot.stop()
+    path = bot.publisher.path / "events" / "current.ndjson"
+    payloads = {event["kind"]: event["payload"] for event in map(json.loads, path.read_text().splitlines())}
+    assert {kind: set(payloads[kind]) for kind in PAYLOADS} == PAYLOADS
+    follower = EventFollower(path, from_end=False, complain=pytest.fail)
+    events = follower.poll(started_at=None)
+    follower.close()
+    kinds = Counter(event.kind for event in events)
+    assert set(kinds) == set(EVENT_KINDS) - {"order.rejected", "mode.changed", "risk.changed", "error"}
+    health = read(bot).statistics.health
+    assert health is not None
+    assert (kinds["fill"], kinds["order.placed"], kinds["order.cancelled"]) == (
+        health.fills, health.orders_placed, health.orders_cancelled
+    )  # fmt: skip
+    held = len(read(bot).statistics.positions)
+    assert kinds["position.opened"] - kinds["position.closed"] == held
+    assert sum(event.details["pnl"] + event.details["fee"] for event in events if event.kind == "fill") == (
+        pytest.approx(health.pnl)
+    )
+
+
+def test_its_events_are_rotated_and_none_is_lost_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "ROTATION_BYTES", 20_000)
+    bot = PaperBot(tmp_path, symbols=5, seed=1)
+    path = bot.publisher.path / "events" / "current.ndjson"
+    follower = EventFollower(path, from_end=True, complain=pytest.fail)
+    events = follower.poll(started_at=None)
+    bot.start()
+    for _ in range(200):
+        bot.step()
+        events += follower.poll(started_at=None)
+    for _ in range(3):
+        events += follower.poll(started_at=None)
+    follower.close()
+    health = read(bot).statistics.health
+    assert health is not None
+    kinds = Counter(event.kind for event in events)
+    assert (kinds["fill"], kinds["order.placed"]) == (health.fills, health.orders_placed)
+    assert path.stat().st_size < 30_000
+    assert len(list(path.parent.iterdir())) == 3  # of many more

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from monitor_files import replace, state, write_state
+from monitor_files import append_event, append_events, event_line, now_ms, replace, state, write_state
 
 from passivbot_hooks import BotNotFoundError, PluginHost, Statistics, load_config
 from passivbot_hooks.config import BotConfig
+from passivbot_hooks.newcomers import Newcomers
 from passivbot_hooks.sidecar import Sidecar, WatchedBot, watched_bots
 from passivbot_hooks.sources.monitor import MonitorFollower
 from passivbot_hooks.sources.monitor.locate import BotDirectory
@@ -31,13 +33,14 @@ def bot(root: Path, exchange: str, user: str = "main") -> None:
 class Running:
     """A sidecar on a thread of its own, with a plugin that remembers."""
 
-    def __init__(self, bots: list[WatchedBot]) -> None:
+    def __init__(self, bots: list[WatchedBot], *, all_below: Path | None = None) -> None:
         self.plugin = RecordingPlugin()
         self._stop = threading.Event()
         host = PluginHost()
         host.register(self.plugin, "recording")
+        newcomers = Newcomers([all_below], every_s=0.02) if all_below else None
         self._thread = threading.Thread(
-            target=Sidecar(host, bots, poll_s=0.01).run, args=(self._stop,), daemon=True
+            target=Sidecar(host, bots, newcomers=newcomers, poll_s=0.01).run, args=(self._stop,), daemon=True
         )
 
     def __enter__(self) -> RecordingPlugin:
@@ -67,6 +70,65 @@ def test_a_changed_config_is_told_again(tmp_path: Path) -> None:
         config(tmp_path, leverage=5)
         assert plugin.wait_for(lambda calls: len(calls) == 2)
     assert plugin.calls[1][2]["live"]["leverage"] == 5
+
+
+def last_status(plugin: RecordingPlugin, name: str) -> str | None:
+    told = [argument for hook, bot, argument in plugin.calls if (hook, bot) == ("on_stats_updated", name)]
+    return told[-1].status if told else None
+
+
+def test_events_come_in_order_and_before_the_snapshot_that_shows_them(tmp_path: Path) -> None:
+    directory = tmp_path / "fake" / "main"
+    write_state(directory, state())
+    with Running(watched_bots([config(tmp_path)], root=tmp_path)) as plugin:
+        assert plugin.wait_for(lambda calls: len(calls) == 2)
+        append_events(
+            directory, event_line("bot.start", now_ms(), {}) + event_line("bot.ready", now_ms(), {})
+        )
+        assert plugin.wait_for(lambda calls: len(calls) == 4)
+        append_event(directory, "bot.stopped", now_ms())  # which the status of the next snapshot shows
+        assert plugin.wait_for(lambda calls: len(calls) == 6)
+    assert [(event.kind, event.seq) for event in plugin.events()] == [
+        ("bot.started", 1), ("bot.ready", 2), ("bot.stopped", 3)
+    ]  # fmt: skip
+    assert plugin.hooks() == [
+        "on_config_loaded", "on_stats_updated", "on_event", "on_event", "on_event", "on_stats_updated",
+        "on_shutdown",
+    ]  # fmt: skip
+
+
+def test_all_other_bots_appear_vanish_and_return(tmp_path: Path) -> None:
+    write_state(tmp_path / "fake" / "main", state())
+    write_state(tmp_path / "fake" / "there", state())
+    append_event(tmp_path / "fake" / "there", "bot.ready", now_ms())  # of before we came
+    other = tmp_path / "other" / "new"
+    with Running(watched_bots([config(tmp_path)], root=tmp_path), all_below=tmp_path) as plugin:
+        assert plugin.wait_for(lambda _: last_status(plugin, "there") == "running")
+        append_event(other, "bot.start", now_ms())
+        write_state(other, state())
+        assert plugin.wait_for(lambda _: last_status(plugin, "new") == "running")
+        shutil.rmtree(other)
+        assert plugin.wait_for(lambda _: last_status(plugin, "new") == "stopped")
+        append_event(other, "bot.start", now_ms())
+        write_state(other, state(timestamp=now_ms() + 1))
+        assert plugin.wait_for(lambda _: last_status(plugin, "new") == "running")
+    told = [(bot, event.kind) for hook, bot, event in plugin.calls if hook == "on_event"]
+    assert told == [("new", "bot.started")] * 2
+    assert [bot for hook, bot, _ in plugin.calls if hook == "on_config_loaded"] == ["main"]
+    assert {bot for _, bot, _ in plugin.calls} == {"main", "there", "new", None}
+
+
+def test_with_all_a_config_keeps_to_the_exchange_that_it_found(tmp_path: Path) -> None:
+    write_state(tmp_path / "bybit" / "main", state())
+    with Running(watched_bots([config(tmp_path)], root=tmp_path), all_below=tmp_path) as plugin:
+        assert plugin.wait_for(lambda _: last_status(plugin, "main") == "running")
+        write_state(tmp_path / "okx" / "main", state())
+        assert plugin.wait_for(lambda _: last_status(plugin, "okx/main") == "running")
+        shutil.rmtree(tmp_path / "bybit")
+        assert plugin.wait_for(lambda _: last_status(plugin, "main") == "stopped")
+        write_state(tmp_path / "okx" / "main", state(timestamp=now_ms() + 1))
+        assert plugin.wait_for(lambda calls: calls[-1][1] == "okx/main")
+    assert last_status(plugin, "main") == "stopped"
 
 
 def test_several_bots_are_told_apart(tmp_path: Path) -> None:
@@ -143,7 +205,7 @@ def test_a_choice_that_was_not_needed_keeps_the_short_name(tmp_path: Path) -> No
 def test_two_configs_of_one_user_take_two_choices_in_order(tmp_path: Path) -> None:
     configs = [config(tmp_path, "a"), config(tmp_path, "b")]
     bots = watched_bots(configs, root=tmp_path, chosen=["bybit/main", "okx/main"])
-    assert [(bot.name, bot.config.path.name) for bot in bots] == [
+    assert [(bot.name, bot.config and bot.config.path.name) for bot in bots] == [
         ("bybit/main", "a.hjson"),
         ("okx/main", "b.hjson"),
     ]

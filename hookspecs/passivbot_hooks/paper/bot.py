@@ -10,7 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from .market import PaperFill, PaperMarket, PaperOrder, PaperSymbol
+from .market import PaperFill, PaperMarket, PaperSymbol
+from .payloads import filled_payload, ingested_payload, order_payload, position_payload
 from .publisher import MonitorPublisher, now_ms
 
 _SIDES = ("long", "short")
@@ -57,11 +58,16 @@ class PaperBot:
 
     def start(self) -> None:
         """Say that the bot started, and take the first step."""
-        payload = {"pid": os.getpid(), "runtime": self._runtime, "start_time_ms": self._started_ms}
+        payload = {
+            "pid": os.getpid(),
+            "quote": "USDT",
+            "runtime": self._runtime,
+            "start_time_ms": self._started_ms,
+        }
         for kind in ("bot.start", "bot.started"):
             self.publisher.record_event(kind, payload, tags=("bot", "lifecycle", "start"))
         self.step()
-        self.publisher.record_event("bot.ready", {}, tags=("bot", "lifecycle", "ready"))
+        self.publisher.record_event("bot.ready", {"debug_mode": False}, tags=("bot", "lifecycle", "ready"))
 
     def step(self) -> None:
         """Move the market once and write what came of it."""
@@ -71,7 +77,11 @@ class PaperBot:
         for kind, orders, tag in (("order.opened", placed, "open"), ("order.canceled", cancelled, "cancel")):
             for order in orders:
                 self.publisher.record_event(
-                    kind, _order(order), tags=("order", tag), symbol=order.symbol, pside=order.position_side
+                    kind,
+                    order_payload(order),
+                    tags=("order", tag),
+                    symbol=order.symbol,
+                    pside=order.position_side,
                 )
         self._placed += len(placed)
         self._cancelled += len(cancelled)
@@ -89,10 +99,17 @@ class PaperBot:
         order = fill.order
         self._fills += 1
         self._pnl += fill.pnl - fill.fee
-        payload = {**_order(order), "pnl": fill.pnl, "fee": fill.fee, "timestamp": now_ms()}
-        for kind in ("order.filled", "fill.ingested"):
+        timestamp = now_ms()
+        position = position_payload(
+            fill, last_price=self.market.symbols[order.symbol].last_price, balance=self.market.balance
+        )
+        for kind, payload, tags in (
+            ("order.filled", filled_payload(fill, timestamp), ("order", "fill")),
+            ("fill.ingested", ingested_payload(fill, timestamp), ("fill", "order")),
+            ("position.changed", position, ("account", "position")),
+        ):
             self.publisher.record_event(
-                kind, payload, tags=("order", "fill"), symbol=order.symbol, pside=order.position_side
+                kind, payload, tags=tags, symbol=order.symbol, pside=order.position_side
             )
 
     def snapshot(self) -> dict[str, Any]:
@@ -103,7 +120,7 @@ class PaperBot:
         sides = [side for both in positions.values() for side in both.values()]
         orders: dict[str, list[dict[str, Any]]] = {name: [] for name in market.symbols}
         for order in market.orders.values():
-            orders[order.symbol].append(_order(order))
+            orders[order.symbol].append(order_payload(order))
         names = list(market.symbols)
         return {
             "meta": {
@@ -165,20 +182,6 @@ class PaperBot:
             }
             for name, side in symbol.sides.items()
         }
-
-
-def _order(order: PaperOrder) -> dict[str, Any]:
-    kind = "close" if order.reduce_only else "entry"
-    return {
-        "id": order.id,
-        "custom_id": None,
-        "side": order.side,
-        "position_side": order.position_side,
-        "qty": order.qty,
-        "price": order.price,
-        "reduce_only": order.reduce_only,
-        "pb_order_type": f"{kind}_grid_normal_{order.position_side}",
-    }
 
 
 def _market(symbol: PaperSymbol, timestamp: int, *, has_orders: bool) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from passivbot_hooks.models import Side
@@ -46,20 +46,22 @@ class PaperOrder:
 
 
 @dataclass(slots=True)
-class PaperFill:
-    """An order that was filled, and what it realised, in the quote currency."""
-
-    order: PaperOrder
-    pnl: float
-    fee: float
-
-
-@dataclass(slots=True)
 class PaperSide:
     """One side of one symbol: a signed size (short is negative) and its average price."""
 
     size: float = 0.0
     price: float = 0.0
+
+
+@dataclass(slots=True)
+class PaperFill:
+    """An order that was filled, what it realised, in the quote currency, and its side before and after."""
+
+    order: PaperOrder
+    pnl: float
+    fee: float
+    before: PaperSide
+    after: PaperSide
 
 
 @dataclass(slots=True)
@@ -114,6 +116,7 @@ class PaperMarket:
         signed = order.qty if order.side == "buy" else -order.qty
         fee = order.qty * order.price * _FEE
         pnl = 0.0
+        before = replace(side)
         if order.reduce_only:
             pnl = -signed * (order.price - side.price)
             side.size, side.price = 0.0, 0.0
@@ -122,7 +125,7 @@ class PaperMarket:
             side.price = (side.size * side.price + signed * order.price) / total
             side.size = total
         self.balance += pnl - fee
-        return PaperFill(order, pnl, fee)
+        return PaperFill(order, pnl, fee, before, replace(side))
 
     def _cancel_outdated(self, filled_symbols: set[str]) -> list[PaperOrder]:
         """A fill changes a side's size and price, so its symbol's orders are placed anew.

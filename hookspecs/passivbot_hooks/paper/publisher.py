@@ -1,11 +1,12 @@
 """Writes a monitor root as Passivbot's ``src/monitor_publisher.py`` does.
 
 ``state.latest.json`` and ``manifest.json`` are replaced atomically; events are appended,
-one JSON object a line.
+one JSON object a line, and rotated: renamed, compressed, and a new file begun.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import time
@@ -14,6 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 _SCHEMA_VERSION: Final = 1
+
+#: A file of events that is larger is rotated (Passivbot's default is 128 MiB or an hour).
+ROTATION_BYTES: Final = 4 * 1_048_576
+
+#: Rotated files that are kept.
+_ROTATED_KEPT: Final = 2
 
 
 class MonitorPublisher:
@@ -59,8 +66,12 @@ class MonitorPublisher:
             event["symbol"] = symbol
         if pside is not None:
             event["pside"] = pside
-        with (self.path / "events" / "current.ndjson").open("a", encoding="utf-8") as file:
+        current = self.path / "events" / "current.ndjson"
+        with current.open("a", encoding="utf-8") as file:
             file.write(_dumps(event))
+            is_full = file.tell() >= ROTATION_BYTES
+        if is_full:
+            _rotate(current, str(now_ms()))
 
     def write_snapshot(self, snapshot: Mapping[str, Any]) -> None:
         """Replace the state file, and the manifest after it."""
@@ -96,6 +107,16 @@ def now_ms() -> int:
 
 def _dumps(document: Mapping[str, Any]) -> str:
     return json.dumps(document, separators=(",", ":"), sort_keys=True) + "\n"
+
+
+def _rotate(current: Path, label: str) -> None:
+    rotated = current.with_name(f"{label}.ndjson")
+    current.replace(rotated)
+    rotated.with_name(f"{label}.ndjson.gz").write_bytes(gzip.compress(rotated.read_bytes()))
+    rotated.unlink()
+    current.touch()
+    for old in sorted(current.parent.glob("*.ndjson.gz"))[:-_ROTATED_KEPT]:
+        old.unlink()
 
 
 def _replace(path: Path, text: str) -> None:

@@ -6,30 +6,38 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from passivbot_hooks.errors import BotNotFoundError, UnusableFileError
-from passivbot_hooks.models import Statistics
+from passivbot_hooks.models import Event, Statistics
 from passivbot_hooks.sources.watched_file import WatchedFile
 
+from .complaints import Complaints
+from .events import EventFollower
 from .liveness import StopEvent, Vitals, judge
 from .locate import BotDirectory
 from .state import STATE_MAX_BYTES, MonitorState, parse_state
-
-#: A bot that writes a bad file every second must not fill the log.
-COMPLAINT_EVERY_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
 
 
 class MonitorFollower:
-    """Turns one bot's monitor files into `Statistics`, for as long as it is asked.
+    """Turns one bot's monitor files into `Statistics` and `Event`s, for as long as it is asked.
 
     It may be asked before the bot ever ran, and through its stops, restarts and deletion.
     A file that cannot be used is logged, once a minute at most, and the last good
     statistics stay in force.
 
-    Not thread-safe: poll it from one thread.
+    Not thread-safe: poll it from one thread. Close it when done.
+
+    Args:
+        bot: The bot's name.
+        directory: Where its files are or will be.
+        is_new: Whether the bot appeared just now, so that all of its events are news. Those
+            that are in the files of another bot at the first `poll` are history.
+        stays: Whether it stays with the exchange that it found first; else a bot that is
+            deleted may come back on another one.
+        wall_clock: Seconds since the epoch.
+        monotonic: Seconds.
     """
 
     def __init__(
@@ -37,29 +45,38 @@ class MonitorFollower:
         bot: str,
         directory: BotDirectory,
         *,
+        is_new: bool = False,
+        stays: bool = False,
         wall_clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.bot = bot
-        self._directory = directory
+        self.directory = directory
+        self._stays = stays
         self._wall_clock = wall_clock
         self._monotonic = monotonic
         self._file: WatchedFile | None = None
         self._stop_event: StopEvent | None = None
+        self._events: EventFollower | None = None
+        self._is_first_look = not is_new
+        self._is_deleted = False
         self._state: MonitorState | None = None
         self._told: Statistics | None = None
         self._changed_at = 0.0
-        self._complained_at: float | None = None
+        self._complaints = Complaints(bot, monotonic)
+        self._event_complaints = Complaints(bot, monotonic)
 
     def poll(self) -> Statistics | None:
         """The statistics if there is a new snapshot or another status since the last call, else None."""
         if self._file is None:
             self._locate()
+        self._is_first_look = False
         state = self._read() or self._state
         if state is None:
             return None
         if state is not self._state:
             self._state, self._changed_at = state, self._monotonic()
+            self._is_deleted = False
             _log.debug("bot %r: snapshot %d", self.bot, state.statistics.timestamp)
         statistics = replace(state.statistics, status=judge(self._vitals(state)))
         if statistics == self._told:
@@ -67,16 +84,41 @@ class MonitorFollower:
         self._told = statistics
         return statistics
 
+    def poll_events(self) -> list[Event]:
+        """The events since the last call, in order.
+
+        Call it after `poll` and tell what it returns before what that returned: so an
+        event comes before the snapshot that shows what came of it.
+        """
+        if self._events is None:
+            return []
+        health = self._state.statistics.health if self._state else None
+        return self._events.poll(started_at=health.started_at if health else None)
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._events is not None:
+            self._events.close()
+        self._file = self._stop_event = self._events = None
+
     def _locate(self) -> None:
         try:
-            path = self._directory.find()
+            path = self.directory.find()
         except BotNotFoundError as exc:
-            self._complain(str(exc))
+            self._complaints.say(str(exc))
             return
         if path is None:
             return
+        if self._stays:
+            self.directory = replace(self.directory, exchange=path.parent.name)
         self._file = WatchedFile(path / "state.latest.json", STATE_MAX_BYTES)
-        self._stop_event = StopEvent(path / "events" / "current.ndjson")
+        events = path / "events" / "current.ndjson"
+        self._stop_event = StopEvent(events)
+        if self._events is not None:
+            self._events.close()
+        self._events = EventFollower(
+            events, from_end=self._is_first_look, complain=self._event_complaints.say
+        )
         _log.info("bot %r: following %s", self.bot, path)
 
     def _read(self) -> MonitorState | None:
@@ -90,17 +132,16 @@ class MonitorFollower:
         except FileNotFoundError:  # not written yet, or deleted; the status will tell
             if not self._file.path.parent.is_dir():
                 _log.warning("bot %r: %s is gone; waiting for it", self.bot, self._file.path.parent)
-                self._file = None  # the bot may come back on another exchange
+                self._file = None  # to be looked for
+                self._is_deleted = True
             return None
         except UnusableFileError as exc:
-            self._complain(f"{self._file.path}: {exc.reason}; the last good snapshot stays in force")
+            self._complaints.say(f"{self._file.path}: {exc.reason}; the last good snapshot stays in force")
             return None
         except OSError as exc:
-            self._complain(f"{self._file.path}: cannot be read: {exc.strerror}")
+            self._complaints.say(f"{self._file.path}: cannot be read: {exc.strerror}")
             return None
-        if self._complained_at is not None:
-            self._complained_at = None
-            _log.info("bot %r: %s is good again", self.bot, self._file.path)
+        self._complaints.take_back(self._file.path)
         return state
 
     def _vitals(self, state: MonitorState) -> Vitals:
@@ -112,11 +153,5 @@ class MonitorFollower:
             snapshot_ts=state.statistics.timestamp,
             stopped_at=self._stop_event.poll() if self._stop_event else None,
             pid=state.pid,
+            is_deleted=self._is_deleted,
         )
-
-    def _complain(self, reason: str) -> None:
-        now = self._monotonic()
-        if self._complained_at is not None and now - self._complained_at < COMPLAINT_EVERY_S:
-            return
-        self._complained_at = now
-        _log.error("bot %r: %s", self.bot, reason)

@@ -41,18 +41,20 @@ class Vitals:
         snapshot_ts: The last snapshot's own time, milliseconds.
         stopped_at: The time of the stop event that the events end with, or None; milliseconds.
         pid: The bot's process id, in its own namespace.
+        is_deleted: Whether its directory is gone.
     """
 
     snapshot_age_s: float
     snapshot_ts: int
     stopped_at: int | None
     pid: int | None
+    is_deleted: bool = False
 
 
 def judge(vitals: Vitals) -> Status:
     """Whether the bot runs."""
     said_goodbye = vitals.stopped_at is not None and vitals.snapshot_ts <= vitals.stopped_at + STOP_GRACE_MS
-    if said_goodbye:
+    if said_goodbye or vitals.is_deleted:
         return "stopped"
     if vitals.snapshot_age_s < STALE_AFTER_S:
         return "running"
@@ -108,9 +110,11 @@ def stop_time(tail: bytes) -> int | None:
     Args:
         tail: The last bytes of a file of events, which may begin and end within a line.
     """
-    for line in reversed(tail.split(b"\n")):
-        if b'"bot.' not in line:
-            continue
+    end = len(tail)
+    # Searched backwards as bytes: the bot writes all the time, and hardly ever of its life.
+    while (found := tail.rfind(b'"bot.', 0, end)) >= 0:
+        start = tail.rfind(b"\n", 0, found) + 1
+        line, end = tail[start:end].partition(b"\n")[0], start
         try:
             event = json.loads(line)
         except (ValueError, RecursionError):  # half a line, or damaged

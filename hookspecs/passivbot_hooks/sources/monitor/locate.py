@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
+from passivbot_hooks.config import is_name
 from passivbot_hooks.errors import BotNotFoundError
+
+#: Entries of one directory that are looked at; a root with more is something else.
+_ENTRIES_MAX: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,19 @@ class BotDirectory:
             )
         return found[0] if found else None
 
+    def may_be(self, path: Path) -> bool:
+        """Whether this is, or may become, the directory of this bot."""
+        return (
+            path.name == self.user
+            and self.exchange in (None, path.parent.name)
+            and real_path(path.parents[1]) == real_path(self.root)
+        )
+
+
+def real_path(path: Path) -> Path:
+    """The one path of what may be written in several ways; unlike `Path.resolve` it never raises."""
+    return Path(os.path.realpath(path))
+
 
 def _is_dir(path: Path) -> bool:
     try:
@@ -54,3 +74,27 @@ def find_bots(root: Path, user: str) -> Sequence[Path]:
         return sorted(exchange / user for exchange in root.iterdir() if (exchange / user).is_dir())
     except OSError:  # no root yet: the bot has never run
         return []
+
+
+def all_bots(root: Path) -> Iterator[Path]:
+    """The directories under a root in which a Passivbot wrote, in order; none if unreadable."""
+    for exchange in _directories(root):
+        for path in _directories(exchange):
+            if _is_file(path / "manifest.json") or _is_file(path / "state.latest.json"):
+                yield path
+
+
+def _directories(parent: Path) -> Sequence[Path]:
+    try:
+        return sorted(
+            path for path in islice(parent.iterdir(), _ENTRIES_MAX) if is_name(path.name) and path.is_dir()
+        )
+    except OSError:
+        return []
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # nobody may look there
+        return False

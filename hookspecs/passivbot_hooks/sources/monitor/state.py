@@ -19,6 +19,8 @@ from typing import Any, Final
 from passivbot_hooks.errors import UnusableFileError
 from passivbot_hooks.models import Health, Position, Side, Statistics
 
+from .values import mapping, number, text, whole
+
 #: The only version there has been, and what is refused otherwise.
 SCHEMA_VERSION: Final = 1
 
@@ -78,11 +80,11 @@ def parse_state(raw: bytes) -> MonitorState:
         open_orders_count=_count_orders(_object(document, "open_orders")),
         active_symbols_count=_count_active(_object(document, "market")),
         positions=positions,
-        exchange=_text(meta.get("exchange")),
-        quote=_text(meta.get("quote")),
-        realized_pnl=_extra(_mapping(account.get("realized_pnl_cumsum")).get("current")),
-        health=_health(_mapping(document.get("health")), meta),
-        version=_text(_mapping(meta.get("runtime")).get("passivbot_version")),
+        exchange=text(meta.get("exchange")),
+        quote=text(meta.get("quote")),
+        realized_pnl=number(mapping(account.get("realized_pnl_cumsum")).get("current")),
+        health=_health(mapping(document.get("health")), meta),
+        version=text(mapping(meta.get("runtime")).get("passivbot_version")),
     )
     pid = meta.get("pid")
     return MonitorState(statistics, pid if isinstance(pid, int) and 0 < pid < 2**31 else None)
@@ -104,9 +106,9 @@ def _positions(section: Mapping[str, Any]) -> Iterator[Position]:
                 side=side,
                 size=None if size is None else abs(size),
                 entry_price=_number(values, "price", where),
-                upnl=_extra(values.get("upnl")),
-                last_price=_extra(values.get("last_price")),
-                wallet_exposure=_extra(values.get("wallet_exposure")),
+                upnl=number(values.get("upnl")),
+                last_price=number(values.get("last_price")),
+                wallet_exposure=number(values.get("wallet_exposure")),
             )
 
 
@@ -133,14 +135,14 @@ def _count_active(section: Mapping[str, Any]) -> int:
 
 def _health(section: Mapping[str, Any], meta: Mapping[str, Any]) -> Health:
     return Health(
-        started_at=_whole(meta.get("bot_start_ts_ms")),
-        fills=_whole(section.get("fills")),
-        orders_placed=_whole(section.get("orders_placed")),
-        orders_cancelled=_whole(section.get("orders_cancelled")),
-        errors_last_hour=_whole(section.get("errors_last_hour")),
-        ws_reconnects=_whole(section.get("ws_reconnects")),
-        rate_limits=_whole(section.get("rate_limits")),
-        pnl=_extra(section.get("pnl")),
+        started_at=whole(meta.get("bot_start_ts_ms")),
+        fills=whole(section.get("fills")),
+        orders_placed=whole(section.get("orders_placed")),
+        orders_cancelled=whole(section.get("orders_cancelled")),
+        errors_last_hour=whole(section.get("errors_last_hour")),
+        ws_reconnects=whole(section.get("ws_reconnects")),
+        rate_limits=whole(section.get("rate_limits")),
+        pnl=number(section.get("pnl")),
     )
 
 
@@ -159,31 +161,4 @@ def _number(parent: Mapping[str, Any], key: str, where: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UnusableFileError(f"{where}.{key}: must be a number, not {value!r:.40}")
-    return _finite(value)
-
-
-def _extra(value: object) -> float | None:
-    """A number that may be missing: None for all that is no finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return _finite(value)
-
-
-def _finite(value: float) -> float | None:
-    try:
-        return value if math.isfinite(value) else None
-    except OverflowError:  # an integer beyond every float
-        return None
-
-
-def _whole(value: object) -> int | None:
-    number = _extra(value)
-    return None if number is None else int(number)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return number(value)

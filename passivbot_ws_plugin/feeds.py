@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from .cache import BotHistory, Cache
 from .history import View
@@ -57,11 +57,6 @@ class Feed(ABC):
         """When something is due that is not yet; None: nothing is."""
         return None
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is due, now or later, until a bot has something new."""
-        return not self._touched
-
     def _is_wanted(self, bot: str) -> bool:
         return self._bots is None or bot in self._bots
 
@@ -98,9 +93,13 @@ class StatisticsFeed(Feed):
             return None
         return "delta" if self._is_delta else "full"
 
-    def arrive(self) -> None:
-        """The client was sent all there is, past this feed."""
-        self._places = {bot: history.statistics.seq for bot, history in self._cache.bots.items()}
+    def is_at(self, places: Mapping[str, int]) -> bool:
+        """Whether the client was sent exactly these states, each bot's latest."""
+        return not self._touched and {bot: seq for bot, seq in self._places.items() if seq} == places
+
+    def arrive(self, places: Mapping[str, int]) -> None:
+        """The client was sent these states past this feed."""
+        self._places = dict(places)
 
     def due_at(self) -> float | None:
         """When the first bot that waits for its turn may be sent."""

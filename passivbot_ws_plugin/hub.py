@@ -12,7 +12,7 @@ own, is asked of by its feeds, until it is in step again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from .cache import Cache
@@ -111,19 +111,18 @@ class Client:
         dues = [due for feed in self._feeds.values() if (due := feed.due_at()) is not None]
         return max(0.0, min(dues) - self._clock()) if dues else None
 
-    @property
-    def stride(self) -> Mode | None:
-        """In which mode it walks in step with others; None: it does not."""
+    def stride(self, places: Mapping[str, int]) -> Mode | None:
+        """In which mode it can walk in step with those that were sent these states; None: it cannot."""
         feed = self._feeds.get("statistics")
-        if not isinstance(feed, StatisticsFeed) or not feed.is_idle or self.is_behind:
+        if not isinstance(feed, StatisticsFeed) or self.is_behind or not feed.is_at(places):
             return None
         return feed.stride
 
-    def leave_step(self) -> None:
-        """Have its feed go on from here, where all are that walk in step."""
+    def leave_step(self, places: Mapping[str, int]) -> None:
+        """Have its feed go on from these states, which it was sent in step with others."""
         feed = self._feeds["statistics"]
         assert isinstance(feed, StatisticsFeed)
-        feed.arrive()
+        feed.arrive(places)
 
 
 class Hub:
@@ -139,6 +138,8 @@ class Hub:
         self._soft_bytes = limits.buffer_soft_bytes
         self._clients: set[Client] = set()
         self._in_step: dict[Mode, set[Client]] = {"full": set(), "delta": set()}
+        # What all of them were sent of each bot.
+        self._sent = {bot: seq for bot, history in cache.bots.items() if (seq := history.statistics.seq)}
         self._others: set[Client] = set()
         self._waiting: set[Client] = set()  # those of the others that are to be looked at again
         self._sweep: asyncio.TimerHandle | None = None
@@ -157,7 +158,7 @@ class Hub:
             clients.discard(client)
 
     def publish(self, channel: Channel, bot: str) -> None:
-        """Tell everybody that a bot has something new; to be called after each change, before the next."""
+        """Tell everybody that a bot has something new."""
         others = tuple(self._others if channel == "statistics" else self._clients)
         if channel == "statistics":
             self._march(bot)
@@ -169,10 +170,12 @@ class Hub:
     def _march(self, bot: str) -> None:
         """Hand a bot's latest change to all that walk in step."""
         statistics, soft_bytes = self._cache.bots[bot].statistics, self._soft_bytes
+        delta = statistics.update(self._sent.get(bot))
+        if delta is None:
+            return
+        self._sent[bot] = statistics.seq
         for mode, clients in self._in_step.items():
-            message = statistics.snapshot if mode == "full" else statistics.update(statistics.seq - 1)
-            if message is None:
-                continue
+            message = delta if mode == "delta" else statistics.snapshot
             slow = [client for client in clients if client.push(message) > soft_bytes]
             for client in slow:
                 client.check()
@@ -203,11 +206,15 @@ class Hub:
         """Put a client where it belongs now."""
         if client not in self._clients:
             return
-        if (stride := client.stride) is not None:
+        is_in_step = any(client in clients for clients in self._in_step.values())
+        if is_in_step and not client.is_behind:
+            return
+        if is_in_step:
+            self._step_out(client)
+        elif (stride := client.stride(self._sent)) is not None:
             self._others.discard(client)
             self._in_step[stride].add(client)
             return
-        self._step_out(client)
         if client.wait_s() is not None:
             self._waiting.add(client)
 
@@ -215,7 +222,7 @@ class Hub:
         for clients in self._in_step.values():
             if client in clients:
                 clients.discard(client)
-                client.leave_step()
+                client.leave_step(self._sent)
                 self._others.add(client)
 
     def _schedule(self) -> None:

@@ -2,13 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
+
+from followers import HELD, Follower
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.feeds import EventFeed, StatisticsFeed
 from passivbot_ws_plugin.hub import Client, Hub
-from passivbot_ws_plugin.messages import Subscribe, event_data, statistics_data
+from passivbot_ws_plugin.keyed import to_keyed
+from passivbot_ws_plugin.messages import Place, Subscribe, event_data, statistics_data
 from passivbot_ws_plugin.options import Limits
 from passivbot_ws_plugin.prepared import Prepared
 
@@ -159,3 +165,101 @@ def test_the_hard_limit_drops_at_once() -> None:
     line = Line()
     Client(line, LIMITS, Clock()).answer(b"x" * 5_001)
     assert line.dropped == ["unsent bytes over buffer_hard_bytes"]
+
+
+async def test_who_keeps_up_walks_in_step_and_who_does_not_comes_back_into_it() -> None:
+    cache, line = Cache(), Line()
+    change(cache, 0)
+    hub = Hub(cache, LIMITS)
+    client = joined(hub, cache, line, mode="delta")
+    other = joined(hub, cache, Line(), mode="delta", bots=["main"])  # has a wish of its own
+    assert hub._in_step == {"full": set(), "delta": {client}}
+    assert hub._others == {other}
+    line.unsent = LIMITS.buffer_soft_bytes
+    change(cache, 1)
+    hub.publish("statistics", "main")
+    assert client in hub._others
+    change(cache, 2)
+    hub.publish("statistics", "main")
+    line.unsent = 0
+    change(cache, 3)
+    hub._sweep_now()
+    hub.publish("statistics", "main")
+    assert hub._in_step["delta"] == {client}
+    assert [message["seq"] for message in line.messages] == [1, 2, 4]
+
+
+BOTS = ("a", "b")
+
+
+class AnyClient(RuleBasedStateMachine):
+    """Whatever a client subscribes to and however it reads: what it is told fits, and the end is right."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.runner = asyncio.Runner()
+        self.cache, self.line, self.follower = Cache(), Line(), Follower(*BOTS)
+        limits = Limits(buffer_soft_bytes=6_000, buffer_hard_bytes=2**26)
+        self.hub = Hub(self.cache, limits)
+        self.client = Client(self.line, limits, Clock())
+        self.numbers = dict.fromkeys(BOTS, 0)
+        self.do(lambda: self.hub.join(self.client))
+        self.do(lambda: self.hub.subscribe(self.client, "events", EventFeed(self.cache, Subscribe("events"))))
+        self.subscribe("full", None)
+
+    def do(self, action: Callable[[], None]) -> None:
+        async def run() -> None:
+            action()
+
+        self.runner.run(run())
+        for payload in self.line.written:
+            self.follower.receive(payload)
+        self.line.written.clear()
+
+    @rule(mode=st.sampled_from(["full", "delta"]), bots=st.sampled_from([None, list(BOTS)]))
+    def subscribe(self, mode: Any, bots: list[str] | None) -> None:
+        since = {bot: Place(self.cache.epoch, seq) for bot, seq in self.follower.seqs.items()}
+        request = Subscribe("statistics", mode=mode, bots=bots, since=since)
+        self.do(lambda: self.hub.subscribe(self.client, "statistics", StatisticsFeed(self.cache, request)))
+
+    @rule(bot=st.sampled_from(BOTS), balance=st.integers(0, 3))
+    def change(self, bot: str, balance: int) -> None:
+        data = statistics_data(make_statistics(balance=float(balance), positions=HELD))
+        if self.cache.put_statistics(bot, data):
+            self.do(lambda: self.hub.publish("statistics", bot))
+
+    @rule(bot=st.sampled_from(BOTS))
+    def happen(self, bot: str) -> None:
+        self.numbers[bot] += 1
+        self.cache.put_event(bot, self.numbers[bot], event_data(make_event(details={"text": "x" * 500})))
+        self.do(lambda: self.hub.publish("events", bot))
+
+    @rule()
+    def read(self) -> None:
+        self.line.unsent = 0
+
+    @rule()
+    def sweep(self) -> None:
+        self.do(self.hub._sweep_now)
+
+    @invariant()
+    def it_is_in_one_place(self) -> None:
+        if hasattr(self, "hub"):
+            places = [self.hub._others, *self.hub._in_step.values()]
+            assert sum(self.client in place for place in places) == 1
+
+    def teardown(self) -> None:
+        if not hasattr(self, "hub"):
+            return
+        while self.client.is_behind:
+            self.line.unsent = 0
+            self.do(self.hub._sweep_now)
+        self.runner.close()
+        for bot, history in self.cache.bots.items():
+            if history.statistics.data is not None:
+                assert self.follower.states[bot] == to_keyed(history.statistics.data)
+                assert self.follower.seqs[bot] == history.statistics.seq
+            assert self.follower.told[bot] == list(range(1, self.numbers[bot] + 1))
+
+
+TestAnyClient = AnyClient.TestCase

@@ -1,5 +1,7 @@
 """JSON merge patches (RFC 7396): make one, apply one, join two. Pure.
 
+Documents are what `json` makes: an object is a ``dict``.
+
 A merge patch cannot say everything: a member whose value is to become null, for null means
 "remove" (section 1). Such a difference is refused, and the caller sends the whole document.
 """
@@ -27,11 +29,10 @@ def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     patch: dict[str, Any] = {key: None for key in old if key not in new}
     for key, value in new.items():
         before = old.get(key, _ABSENT)
-        if is_same(before, value):
-            continue
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            patch[key] = diff(before, value)
-        else:
+        if isinstance(value, dict) and isinstance(before, dict):
+            if inner := diff(before, value):
+                patch[key] = inner
+        elif not is_same(before, value):
             patch[key] = _whole(value)
     return patch
 
@@ -42,9 +43,9 @@ def apply(patch: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, An
     for key, value in patch.items():
         if value is None:
             merged.pop(key, None)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             before = merged.get(key)
-            merged[key] = apply(value, before if isinstance(before, Mapping) else {})
+            merged[key] = apply(value, before if isinstance(before, dict) else {})
         else:
             merged[key] = value
     return merged
@@ -59,9 +60,9 @@ def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     """
     joined = dict(first)
     for key, value in second.items():
-        if isinstance(value, Mapping) and key in first:
+        if isinstance(value, dict) and key in first:
             before = first[key]
-            if not isinstance(before, Mapping):
+            if not isinstance(before, dict):
                 raise UnsayableError(f"{key!r:.60} is replaced by an object twice")
             joined[key] = join(before, value)
         else:
@@ -74,19 +75,20 @@ _ABSENT = object()
 
 def is_same(one: object, other: object) -> bool:
     """Whether two JSON values are equal. True is not 1 there, as it is in Python."""
-    match one, other:
-        case (Mapping(), Mapping()):
-            return one.keys() == other.keys() and all(is_same(one[key], other[key]) for key in one)
-        case (list(), list()):
-            return len(one) == len(other) and all(map(is_same, one, other))
-        case _:
-            return isinstance(one, bool) == isinstance(other, bool) and one == other
+    if type(one) is not type(other):
+        is_number = isinstance(one, int | float) and isinstance(other, int | float)
+        return is_number and one == other and not isinstance(one, bool) and not isinstance(other, bool)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(is_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    return one == other
 
 
 def _whole(value: object) -> Any:
     """A value that was not there, as a patch says it."""
     if value is None:
         raise UnsayableError("a member becomes null")
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: _whole(item) for key, item in value.items()}
     return value

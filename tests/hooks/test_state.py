@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,16 @@ from hypothesis import strategies as st
 from monitor_files import side, state
 
 from passivbot_hooks import Health, Position, UnusableFileError
+from passivbot_hooks.sources.monitor import document as document_module
 from passivbot_hooks.sources.monitor import parse_state
+
+
+@pytest.fixture(params=["with msgspec", "without"], autouse=True, scope="module")
+def parser(request: pytest.FixtureRequest) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "without":
+            patch.setattr(document_module, "_load_fast", None)
+        yield request.param
 
 
 def parse(document: object) -> Any:
@@ -183,3 +193,48 @@ def test_no_content_raises_anything_but_an_unusable_file_error(changes: dict[tup
 def test_no_bytes_raise_anything_but_an_unusable_file_error(raw: bytes) -> None:
     with pytest.raises(UnusableFileError):
         parse_state(raw)
+
+
+def outcome(raw: bytes) -> object:
+    try:
+        return parse_state(raw)
+    except UnusableFileError as exc:
+        return exc.reason
+
+
+numbers = st.integers(-(2**70), 2**70) | st.floats() | st.none() | st.booleans() | st.text(max_size=2)
+parts = st.dictionaries(
+    st.sampled_from(["size", "price", "upnl", "last_price", "other"]), numbers, max_size=5
+)
+
+
+@given(
+    positions=st.dictionaries(
+        st.sampled_from(["A", "B", "\ud800"]),
+        st.dictionaries(st.sampled_from(["long", "short", "x"]), parts | st.none(), max_size=3) | st.none(),
+        max_size=3,
+    ),
+    market=st.dictionaries(
+        st.text(max_size=1), st.fixed_dictionaries({"active_symbol": numbers}) | st.none()
+    ),
+    orders=st.dictionaries(st.text(max_size=1), st.lists(st.just({"id": 1}), max_size=2) | st.none()),
+    is_ascii=st.booleans(),
+    cut=st.integers(0, 3),
+)
+def test_both_parsers_say_the_same(
+    positions: Any, market: Any, orders: Any, is_ascii: bool, cut: int
+) -> None:
+    document = state(timestamp=1, positions=positions, market=market, open_orders=orders)
+    text = json.dumps(document, ensure_ascii=is_ascii)
+    raw = text.encode("utf-8", "surrogatepass")[: -cut or None]
+    with pytest.MonkeyPatch.context() as patch:
+        found = outcome(raw)
+        patch.setattr(document_module, "_load_fast", None)
+        expected = outcome(raw)
+    assert repr(found) == repr(expected)  # 1 is not 1.0, and NaN is NaN
+
+
+def test_a_state_as_it_is_written_is_read_by_msgspec(parser: str) -> None:
+    fast = document_module._load_fast
+    assert (fast is None) == (parser == "without")
+    assert fast is None or fast(json.dumps(state()).encode()) is not None

@@ -74,11 +74,15 @@ class MonitorFollower:
         state = self._read() or self._state
         if state is None:
             return None
-        if state is not self._state:
+        is_new = state is not self._state
+        if is_new:
             self._state, self._changed_at = state, self._monotonic()
             self._is_deleted = False
             _log.debug("bot %r: snapshot %d", self.bot, state.statistics.timestamp)
-        statistics = replace(state.statistics, status=judge(self._vitals(state)))
+        status = judge(self._vitals(state))
+        if not is_new and self._told is not None and status == self._told.status:
+            return None  # which most looks end with: nothing of the snapshot was looked at
+        statistics = replace(state.statistics, status=status)
         if statistics == self._told:
             return None
         self._told = statistics

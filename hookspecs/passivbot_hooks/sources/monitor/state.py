@@ -10,7 +10,6 @@ without a word. A figure that is not there, or NaN or infinite, is unknown: None
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any, Final
 from passivbot_hooks.errors import UnusableFileError
 from passivbot_hooks.models import Health, Position, Side, Statistics
 
+from .document import load_document
 from .values import mapping, number, text, whole
 
 #: The only version there has been, and what is refused otherwise.
@@ -53,7 +53,7 @@ def parse_state(raw: bytes) -> MonitorState:
         UnusableFileError: It is not JSON, not that schema, or a figure in it is no number.
     """
     try:
-        document = json.loads(raw)
+        document = load_document(raw)
     except RecursionError as exc:
         raise UnusableFileError("nested too deeply") from exc
     except ValueError as exc:  # not JSON, not UTF-8, or a number of thousands of digits

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import socket
@@ -287,9 +288,10 @@ async def test_a_reset_during_the_broadcast_is_quiet(caplog: pytest.LogCaptureFi
         stuck = await raw_login(address)
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         stuck.close()
+        numbers = itertools.count()
         async with asyncio.timeout(10):
             while len(server._hub):
-                put(cache, balance=asyncio.get_running_loop().time())
+                put(cache, balance=float(next(numbers)))
                 server.publish("statistics", "main")
                 await asyncio.sleep(0)
     assert "Traceback" not in caplog.text

@@ -2,13 +2,15 @@
 
 What the library leaves open is closed here: who floods with frames too small to be messages, who
 never closes after the closing handshake, who never reads so that the library's own waits never end,
-who sends frames before it has the answer to its handshake, who opens connections and says nothing.
+who sends frames before it has the answer to its handshake, who opens connections and says nothing,
+who does so in the midst of TLS: a connection is one from when it is accepted, and not from its TLS.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 from collections.abc import Callable
 from typing import Final
 
@@ -19,11 +21,13 @@ from websockets.protocol import Event
 from websockets.server import ServerProtocol
 
 from .audit import Visitor
+from .errors import TlsHandshakeError
 from .gate import Gate, Turned
 from .log import get_logger
 from .options import Limits
 from .rate import TokenBucket
 from .session import CLOSE_THROTTLED, CLOSE_TOO_SLOW
+from .tls import secure
 
 #: How long the other end may take to let itself be closed before it is cut off, seconds.
 CLOSE_TIMEOUT_S: Final = 2.0
@@ -46,17 +50,22 @@ class Connection(ServerConnection):
         turned: Why it is to be turned away, if the gate said so.
         connected_at: When it was made, by the loop's clock.
         open_connections: The server's connections; this one is among them.
+        is_encrypted: Whether it is ``wss://``, or would be if it got so far.
     """
 
     turned: Turned | None = None
     connected_at: float
     open_connections: set[Connection]
+    is_encrypted: bool
+    _tls: ssl.SSLContext | None
+    _socket: asyncio.Transport  # below TLS, if there is any
     _gate: Gate
     _frames: TokenBucket
     _limits: Limits
     _on_refused: Callable[[Connection, str], None]
     _is_promoted = False
     _is_ending = False
+    _is_refused = False
     _head_tail: bytes | None = None  # the last bytes of the request so far; None: there were none
     _early: bytes = b""
 
@@ -67,6 +76,7 @@ class Connection(ServerConnection):
         gate: Gate,
         open_connections: set[Connection],
         on_refused: Callable[[Connection, str], None],
+        tls: ssl.SSLContext | None,
     ) -> type[ServerConnection]:
         """A class of connections for one server.
 
@@ -75,7 +85,9 @@ class Connection(ServerConnection):
             gate: Counts them.
             open_connections: Where they put themselves.
             on_refused: Told of those that end without a request, with the reason for the record.
-                Who says nothing at all is not told of: that is how a port is found to be open.
+                Who says nothing at all to a plain port is not told of: that is how a port is found
+                to be open.
+            tls: For ``wss://``. The listener is to be plain all the same.
         """
 
         class Bound(cls):  # type: ignore[misc, valid-type]  # the library calls a class
@@ -87,6 +99,7 @@ class Connection(ServerConnection):
                 self._gate = gate
                 self._limits = limits
                 self._on_refused = on_refused
+                self._tls, self.is_encrypted = tls, tls is not None
                 self._frames = TokenBucket(
                     limits.messages_per_s * _FRAMES_PER_MESSAGE,
                     limits.messages_burst * _FRAMES_PER_MESSAGE,
@@ -98,19 +111,47 @@ class Connection(ServerConnection):
     # --- the transport's callbacks -----------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count it. The deadline for authentication counts from here."""
+        """Count it. All deadlines count from here, before TLS."""
+        assert isinstance(transport, asyncio.Transport)
         self.connected_at = self.loop.time()
         self._address = transport.get_extra_info("peername") or ("?", 0)
+        self._socket = transport
         self.turned = self._gate.enter(self.host)
         self.open_connections.add(self)
         super().connection_made(transport)
-        # One that was turned away is told so when it asks, and keeps a descriptor until then. Many
-        # that never ask are to take no more descriptors than those that were let in.
-        if (
-            self.turned is not None
-            and len(self.open_connections) > self._limits.connections + self._limits.unauthenticated
-        ):
-            self.transport.abort()
+        if self.turned is not None and self._is_past_telling():
+            self.refuse(self.turned.reason)
+        elif self._tls is not None:
+            transport.pause_reading()  # what comes is for TLS
+            task = self.loop.create_task(self._begin_tls(self._tls))
+            self.server.handler_tasks.add(task)  # for which the library waits at the end
+            task.add_done_callback(self.server.handler_tasks.discard)
+
+    def _is_past_telling(self) -> bool:
+        """Whether one that was turned away is cut off without a word.
+
+        Else it is told so when it asks, and keeps a descriptor until then. Many that never ask are to
+        take no more descriptors than those that were let in, and nobody is to have TLS, which costs
+        time and memory, before that is counted.
+        """
+        limits = self._limits
+        return self.is_encrypted or len(self.open_connections) > limits.connections + limits.unauthenticated
+
+    async def _begin_tls(self, context: ssl.SSLContext) -> None:
+        if self._socket.is_closing():  # cut off since; its end is told as that of a plain one is
+            return
+        try:
+            secured, early = await secure(
+                self._socket, self, context, handshake_s=self._limits.handshake_s, shutdown_s=CLOSE_TIMEOUT_S
+            )
+        except TlsHandshakeError as exc:
+            self.refuse(str(exc))
+            self.connection_lost(None)  # which asyncio tells whoever speaks over TLS, and nobody does yet
+            return
+        # Once more, but for the task that waits for the request since the connection was made.
+        super(ServerConnection, self).connection_made(secured)
+        if early:
+            self.data_received(early)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count it no more."""
@@ -120,9 +161,11 @@ class Connection(ServerConnection):
         super().connection_lost(exc)
         if self.request is None:
             if self.turned is not None:
-                self._on_refused(self, self.turned.reason)
+                self.refuse(self.turned.reason)
             elif self._head_tail is not None:
-                self._on_refused(self, "bad handshake")
+                self.refuse("bad handshake")
+            elif self.is_encrypted:
+                self.refuse("no request")
 
     def data_received(self, data: bytes) -> None:
         """Keep what comes too early, and bound the time that is left once the end has begun.
@@ -188,8 +231,17 @@ class Connection(ServerConnection):
         broadcast((self,), payload, text=True)
 
     def unsent_bytes(self) -> int:
-        """What is buffered."""
-        return self.transport.get_write_buffer_size()
+        """What is buffered, above TLS and below it; nothing once it is to end."""
+        if self.transport.is_closing():
+            return 0
+        return sum(transport.get_write_buffer_size() for transport in {self.transport, self._socket})
+
+    def refuse(self, reason: str) -> None:
+        """Cut it off before it asked for anything, and have that on record, once."""
+        self.transport.abort()
+        if not self._is_refused:
+            self._is_refused = True
+            self._on_refused(self, reason)
 
     def drop(self, reason: str) -> None:
         """Cut it off as too slow.
@@ -233,11 +285,6 @@ class Connection(ServerConnection):
             path="" if request is None else request.path.partition("?")[0],
             tls=self.is_encrypted,
         )
-
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether it is ``wss://``."""
-        return self.transport.get_extra_info("ssl_object") is not None
 
     def _header(self, name: str) -> str | None:
         values = [] if self.request is None else self.request.headers.get_all(name)

@@ -93,16 +93,16 @@ class Server:
             OSError: The address cannot be bound.
         """
         limits = self.settings.options.limits
+        context = None if self._certificate is None else self._certificate.context
         self._listener = await serve(
             self._handle,
             self.settings.host,
             self.settings.port,
             create_connection=Connection.factory(
-                limits, self._gate, self._connections, self._admission.refuse
+                limits, self._gate, self._connections, self._admission.refuse, context
             ),
             process_request=self._admission.receive_request,
             process_response=self._admission.check_response,
-            ssl=None if self._certificate is None else self._certificate.context,
             compression=None,
             server_header=None,
             open_timeout=limits.handshake_s,
@@ -138,6 +138,9 @@ class Server:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         listener.close(code=CLOSE_RESTART, reason="the server is going away")
+        for connection in tuple(self._connections):
+            if connection.request is None:  # it may be silent for as long as a handshake may take
+                connection.transport.abort()
         try:
             async with asyncio.timeout(timeout_s):
                 await listener.wait_closed()

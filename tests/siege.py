@@ -21,14 +21,16 @@ import itertools
 import json
 import logging
 import re
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from certificates import Authority
 from raw import RawClient, open_raw
 from records import AuditLog, recording
 from servers import KEY, PASSWORD, auth_message, closed, logged_in, make_settings, receive
@@ -63,6 +65,7 @@ class Siege:
 
     Attributes:
         expected: The audit records that the attack leaves; a case may add those that it caused.
+        trust: What a client needs for the server's TLS; None: it is plain.
     """
 
     server: Server
@@ -72,13 +75,20 @@ class Siege:
     audit: Audit
     audit_log: AuditLog
     expected: list[Record]
-    _attackers: list[RawClient]
+    trust: ssl.SSLContext | None
     _exits: AsyncExitStack
-    _numbers: Iterator[int]
+    _attackers: list[RawClient] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def attacker(self, source: str = ATTACKER, *, receive_buffer: int | None = None) -> RawClient:
-        """A new TCP connection."""
-        return self.take(await open_raw(self.address, source=source, receive_buffer=receive_buffer))
+        """A new connection, over TLS if the server is."""
+        return self.take(
+            await open_raw(self.address, tls=self.trust, source=source, receive_buffer=receive_buffer)
+        )
+
+    async def knock(self, source: str = ATTACKER) -> RawClient:
+        """A new TCP connection, whatever the server speaks."""
+        return self.take(await open_raw(self.address, source=source))
 
     def take(self, client: RawClient) -> RawClient:
         """Look after an attacker's connection."""
@@ -143,6 +153,7 @@ async def besieged(
     stays: bool = False,
     audit: Audit | None = None,
     audit_options: Mapping[str, Any] | None = None,
+    is_tls: bool = False,
     complaint: str = "",
     **options: Any,
 ) -> AsyncIterator[Siege]:
@@ -154,10 +165,15 @@ async def besieged(
         stays: Attackers may be connected still at the end.
         audit: The server's.
         audit_options: `plugins.websocket.audit`.
+        is_tls: Whether the server speaks ``wss://``.
         complaint: What may be logged as an error, a regular expression.
         options: `plugins.websocket`; `limits` are added to those of this module.
     """
     limits = {**LIMITS, **options.pop("limits", {})}
+    authority = Authority(Path()) if is_tls else None
+    trust = None
+    if authority is not None:
+        trust, options["tls"] = authority.trust, authority.files
     before = _Left.now()
     with _only_new_garbage(), _watched_logs() as log, recording() as audit_log, _short_closing():
         cache, audit = Cache(), audit or Audit()
@@ -168,12 +184,10 @@ async def besieged(
         address = await server.start()
         try:
             async with AsyncExitStack() as exits:
-                good = await exits.enter_async_context(logged_in(address))
+                good = await exits.enter_async_context(logged_in(address, ssl=trust))
                 assert (await receive(good))["type"] == "statistics"
                 expected = [("auth.success", "accepted"), *records]
-                siege = Siege(
-                    server, address, cache, good, audit, audit_log, expected, [], exits, itertools.count(1)
-                )
+                siege = Siege(server, address, cache, good, audit, audit_log, expected, trust, exits)
                 yield siege
                 await siege.show()
                 if not stays:

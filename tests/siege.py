@@ -37,12 +37,13 @@ from servers import KEY, PASSWORD, auth_message, closed, logged_in, make_setting
 from websockets.asyncio.client import ClientConnection
 
 from passivbot_hooks.testing import make_statistics
+from passivbot_ws_plugin import arrival as arrival_module
 from passivbot_ws_plugin import connection as connection_module
 from passivbot_ws_plugin import server as server_module
+from passivbot_ws_plugin.arrival import Arrival
 from passivbot_ws_plugin.audit import Audit
 from passivbot_ws_plugin.auth import make_token
 from passivbot_ws_plugin.cache import Cache
-from passivbot_ws_plugin.connection import Connection
 from passivbot_ws_plugin.messages import statistics_data
 from passivbot_ws_plugin.server import Server
 
@@ -128,10 +129,10 @@ class Siege:
         assert await receive(self.good) == json.loads(payload)
 
     @property
-    def hostile(self) -> list[Connection]:
+    def hostile(self) -> list[Arrival]:
         """The server's side of the connections that are not the good client's."""
         port = self.good.local_address[1]
-        return [connection for connection in self.server._connections if connection.port != port]
+        return [connection for connection in self.server._door.connections if connection.port != port]
 
     async def gone(self) -> None:
         """Wait until the server ended every connection of an attacker, though none of them closes."""
@@ -196,16 +197,16 @@ async def besieged(
                     await attacker.close()
                 await siege.ended()
                 await siege.show()
-                assert len(server._connections) == len(server._hub) == len(server._admitted) == 1
-                assert server._gate._all == Counter({"127.0.0.1": 1})
-                assert not server._gate._strangers
+                assert len(server._door.connections) == len(server._hub) == len(server._admitted) == 1
+                assert server._door.gate._all == Counter({"127.0.0.1": 1})
+                assert not server._door.gate._strangers
         finally:
             await server.stop(5.0)
             audit.close()
         await closed(good)
-        assert not server._connections
+        assert not server._door.connections
         assert not server._ending
-        assert server._gate.addresses == len(server._hub) == len(server._admitted) == 0
+        assert server._door.gate.addresses == len(server._hub) == len(server._admitted) == 0
         found = _counted(audit_log)
         assert found == Counter(expected), f"found {found}, expected {Counter(expected)}"
         log.check(complaint)
@@ -245,7 +246,7 @@ class _Left:
             tasks=len(asyncio.all_tasks()),
             descriptors=sum(1 for _ in Path("/proc/self/fd").iterdir()),
             # By its type: an `isinstance` asks weak proxies, which may have died.
-            connections=sum(issubclass(type(thing), Connection) for thing in gc.get_objects()),
+            connections=sum(issubclass(type(thing), Arrival) for thing in gc.get_objects()),
         )
 
 
@@ -293,6 +294,7 @@ def _watched_logs() -> Iterator[_Log]:
 def _short_closing() -> Iterator[None]:
     """Attackers never close: what they are given for it is spent in every case."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrival_module, "CLOSE_TIMEOUT_S", _LINGER_S)
         patch.setattr(connection_module, "CLOSE_TIMEOUT_S", _LINGER_S)
         patch.setattr(server_module, "CLOSE_TIMEOUT_S", _LINGER_S)
         yield

@@ -171,7 +171,7 @@ async def test_a_flood_of_frames_that_are_no_messages_is_cut_off(flood: bytes, c
 async def test_who_never_closes_after_a_protocol_error_is_cut_off(cache: Cache) -> None:
     async with serving(cache) as (server, address), raw(address) as client:
         await client.log_in(auth_message())
-        [connection] = server._connections
+        [connection] = server._door.connections
         await client.send(frame(0x3))
         _, code = await client.closing()
         assert code == 1002

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import json
 import ssl
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -338,6 +339,28 @@ async def test_handshakes_that_are_under_way_do_not_hold_up_the_end(cache: Cache
             await client.ended()
         assert (await log.next())["reason"] == "no TLS handshake"
     assert asyncio.all_tasks() == tasks
+
+
+async def test_a_client_that_never_reads_does_not_hold_up_the_end_of_tls(
+    cache: Cache, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    limits = {"buffer_hard_bytes": 67_108_864, "buffer_soft_bytes": 67_108_864}
+    async with serving(cache, tls=authority.files, limits=limits) as (server, address):
+        async with raw(address, tls=authority.trust) as client:
+            await client.log_in(auth_message())
+            client.pause_reading()
+            [connection] = server._admitted
+            while connection.unsent_bytes() < 8_000_000:
+                payload = cache.put_statistics(
+                    "main", statistics_data(make_statistics(exchange="x" * 1_000_000, balance=time.time()))
+                )
+                assert payload is not None
+                server.publish("main", payload)
+            started = time.monotonic()
+            await server.stop(1.0)
+            assert time.monotonic() - started < 2
+            assert not server._door.connections
 
 
 async def test_a_changed_certificate_is_used_for_new_connections(tls: tuple[Authority, str]) -> None:

@@ -5,7 +5,20 @@ The entry point ``websocket`` of the group ``passivbot.plugins`` announces ``plu
 
 from __future__ import annotations
 
-from .auth import make_token
-from .plugin import WebSocketPlugin
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .auth import make_token
+    from .plugin import WebSocketPlugin
 
 __all__ = ["WebSocketPlugin", "make_token"]
+
+_HOMES = {"WebSocketPlugin": ".plugin", "make_token": ".auth"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is: the command is to hear Ctrl-C in its half second of imports."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name], __name__), name)

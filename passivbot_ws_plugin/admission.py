@@ -18,6 +18,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import Protocol
 
 from . import http
+from .arrival import Arrival
 from .audit import Audit, AuditEvent, Visitor
 from .auth import Authenticator, Principal
 from .cache import Cache
@@ -184,7 +185,7 @@ class AdmissionControl:
 
     # --- the record --------------------------------------------------------------------
 
-    def refuse(self, connection: Connection, reason: str) -> None:
+    def refuse(self, connection: Arrival, reason: str) -> None:
         """Put on record that a connection was turned away."""
         self.record("connection.refused", reason, connection, connection.visitor())
 
@@ -192,7 +193,7 @@ class AdmissionControl:
         self,
         event: AuditEvent,
         reason: str,
-        connection: Connection,
+        connection: Arrival,
         visitor: Visitor,
         *,
         key: str | None = None,
@@ -234,4 +235,5 @@ _WHY_CLOSED: Final[Mapping[int, tuple[AuditEvent, str]]] = {
     1009: ("auth.failure", "message too large"),
     1011: ("auth.disconnect", "stopped answering pings"),
     CLOSE_THROTTLED: ("auth.failure", "too many frames"),
+    CLOSE_TRY_LATER: ("auth.disconnect", "made way for another address"),
 }

@@ -2,33 +2,26 @@
 
 What the library leaves open is closed here: who floods with frames too small to be messages, who
 never closes after the closing handshake, who never reads so that the library's own waits never end,
-who sends frames before it has the answer to its handshake, who opens connections and says nothing.
+who sends frames before it has the answer to its handshake.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from websockets.asyncio.server import Server as WebSocketListener
-from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.asyncio.server import broadcast
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame
 from websockets.protocol import Event, State
 from websockets.server import ServerProtocol
 
-from .audit import Visitor
-from .close_codes import CLOSE_THROTTLED, CLOSE_TOO_SLOW
-from .gate import Gate, Turned
+from .arrival import CLOSE_TIMEOUT_S, Arrival, Door
+from .close_codes import CLOSE_THROTTLED, CLOSE_TOO_SLOW, CLOSE_TRY_LATER
 from .log import get_logger
-from .options import Limits
 from .prepared import Prepared
 from .rate import TokenBucket
-
-#: How long the other end may take to let itself be closed before it is cut off, seconds.
-CLOSE_TIMEOUT_S: Final = 2.0
 
 #: A message may come in fragments, with pings between them: frames have so many times the
 #: limits of messages.
@@ -39,94 +32,26 @@ _END_OF_HEAD: Final = b"\r\n\r\n"
 _log = get_logger(__name__)
 
 
-class Connection(ServerConnection):
-    """A connection that is counted from its first byte to its last, and ends when it should.
+class Connection(Arrival):
+    """A connection that ends when it should, whatever the other end does."""
 
-    Use `factory` to make one as the library wants it made.
-
-    Attributes:
-        turned: Why it is to be turned away, if the gate said so.
-        connected_at: When it was made, by the loop's clock.
-        open_connections: The server's connections; this one is among them.
-    """
-
-    turned: Turned | None = None
-    connected_at: float
-    open_connections: set[Connection]
-    _gate: Gate
-    _frames: TokenBucket
-    _limits: Limits
-    _on_refused: Callable[[Connection, str], None]
-    _is_promoted = False
     _is_ending = False
-    _head_tail: bytes | None = None  # the last bytes of the request so far; None: there were none
+    _head_tail: bytes = b""  # the last bytes of the request so far
     _early: bytes = b""
     _is_shareable = False  # whether its frames are those of others
     _window_bits: int | None = None  # of its compressor, if frames may be compressed
 
-    @classmethod
-    def factory(
-        cls,
-        limits: Limits,
-        gate: Gate,
-        open_connections: set[Connection],
-        on_refused: Callable[[Connection, str], None],
-    ) -> type[ServerConnection]:
-        """A class of connections for one server.
+    def __init__(
+        self, door: Door, protocol: ServerProtocol, server: WebSocketListener, **options: Any
+    ) -> None:
+        super().__init__(door, protocol, server, **options)
+        self._frames = TokenBucket(
+            door.limits.messages_per_s * _FRAMES_PER_MESSAGE,
+            door.limits.messages_burst * _FRAMES_PER_MESSAGE,
+            self.loop.time,
+        )
 
-        Args:
-            limits: What clients may take.
-            gate: Counts them.
-            open_connections: Where they put themselves.
-            on_refused: Told of those that end without a request, with the reason for the record.
-                Who says nothing at all is not told of: that is how a port is found to be open.
-        """
-
-        class Bound(cls):  # type: ignore[misc, valid-type]  # the library calls a class
-            def __init__(
-                self, protocol: ServerProtocol, server: WebSocketListener, **options: float | None
-            ) -> None:
-                super().__init__(protocol, server, **options)
-                self.open_connections = open_connections
-                self._gate = gate
-                self._limits = limits
-                self._on_refused = on_refused
-                self._frames = TokenBucket(
-                    limits.messages_per_s * _FRAMES_PER_MESSAGE,
-                    limits.messages_burst * _FRAMES_PER_MESSAGE,
-                    self.loop.time,
-                )
-
-        return Bound
-
-    # --- the transport's callbacks -----------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count it. The deadline for authentication counts from here."""
-        self.connected_at = self.loop.time()
-        self._address = transport.get_extra_info("peername") or ("?", 0)
-        self.turned = self._gate.enter(self.host)
-        self.open_connections.add(self)
-        super().connection_made(transport)
-        # One that was turned away is told so when it asks, and keeps a descriptor until then. Many
-        # that never ask are to take no more descriptors than those that were let in.
-        if (
-            self.turned is not None
-            and len(self.open_connections) > self._limits.connections + self._limits.unauthenticated
-        ):
-            self.transport.abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Count it no more."""
-        self.open_connections.discard(self)
-        if self.turned is None:
-            self._gate.leave(self.host, was_promoted=self._is_promoted)
-        super().connection_lost(exc)
-        if self.request is None:
-            if self.turned is not None:
-                self._on_refused(self, self.turned.reason)
-            elif self._head_tail is not None:
-                self._on_refused(self, "bad handshake")
+    # --- what comes --------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Keep what comes too early, and bound the time that is left once the end has begun.
@@ -137,6 +62,7 @@ class Connection(ServerConnection):
         It also waits for the other end to close the TCP connection, for as long as nobody calls
         its `close`: somebody who never does would keep a descriptor for ever.
         """
+        self._has_spoken = True
         if self.response is None and not self.protocol.eof_sent:  # not answered, nor refused unanswered
             size = self._head_size(data)
             data, self._early = data[:size], self._early + data[size:]
@@ -151,30 +77,11 @@ class Connection(ServerConnection):
         """How much of the data belongs to the request."""
         if self.request is not None:
             return 0
-        before = self._head_tail or b""
+        before = self._head_tail
         seen = before + data
         self._head_tail = seen[1 - len(_END_OF_HEAD) :]
         end = seen.find(_END_OF_HEAD)
         return len(data) if end < 0 else end + len(_END_OF_HEAD) - len(before)
-
-    def process_event(self, event: Event) -> None:
-        """Count the frames: pings, pongs and empty fragments are not messages, but they are work."""
-        if isinstance(event, Frame) and not self._frames.take():
-            self.cut(CLOSE_THROTTLED, "too many frames")
-            return
-        super().process_event(event)
-
-    # --- what the server does with it --------------------------------------------------
-
-    @property
-    def host(self) -> str:
-        """The peer's address."""
-        return str(self._address[0])
-
-    @property
-    def port(self) -> int:
-        """The peer's port."""
-        return int(self._address[1])
 
     def begin(self) -> None:
         """Note what was agreed on, and receive what came early; to be called after the handshake."""
@@ -187,10 +94,14 @@ class Connection(ServerConnection):
         if data and not self.transport.is_closing():  # after its end, data would be an error
             self.data_received(data)
 
-    def promote(self) -> None:
-        """It logged in: it is no stranger's connection any more."""
-        self._is_promoted = True
-        self._gate.promote(self.host)
+    def process_event(self, event: Event) -> None:
+        """Count the frames: pings, pongs and empty fragments are not messages, but they are work."""
+        if isinstance(event, Frame) and not self._frames.take():
+            self.cut(CLOSE_THROTTLED, "too many frames")
+            return
+        super().process_event(event)
+
+    # --- what goes ---------------------------------------------------------------------
 
     def send_text(self, payload: bytes) -> None:
         """Send a text message to this client alone, uncompressed."""
@@ -212,11 +123,17 @@ class Connection(ServerConnection):
                 return 0
         else:
             broadcast((self,), message.payload, text=True)
-        return self.transport.get_write_buffer_size()
+        return self.unsent_bytes()
 
     def unsent_bytes(self) -> int:
-        """What is buffered."""
-        return self.transport.get_write_buffer_size()
+        """What is buffered, above TLS and below it; nothing once it is to end."""
+        transport = self.transport
+        if transport.is_closing():
+            return 0
+        unsent = transport.get_write_buffer_size()
+        return unsent if transport is self._socket else unsent + self._socket.get_write_buffer_size()
+
+    # --- its end -----------------------------------------------------------------------
 
     def drop(self, reason: str) -> None:
         """Cut it off as too slow.
@@ -228,6 +145,13 @@ class Connection(ServerConnection):
             return
         _log.warning("client.too_slow", peer=f"{self.host}:{self.port}", reason=reason)
         self.cut(CLOSE_TOO_SLOW, "too slow")
+
+    def make_way(self) -> None:
+        """End it: somebody from a quieter address has its place."""
+        if self.response is None:
+            super().make_way()
+        else:
+            self.cut(CLOSE_TRY_LATER, "too many connections")
 
     def cut(self, code: int, reason: str) -> None:
         """Close without waiting for anybody: a close frame, and soon after it the end."""
@@ -247,25 +171,3 @@ class Connection(ServerConnection):
                 await self.close(code, reason)
         except TimeoutError:
             self.transport.abort()
-
-    def visitor(self) -> Visitor:
-        """Who is at the other end, as far as it shows."""
-        request = self.request
-        return Visitor(
-            conn=secrets.token_hex(4),
-            peer=self.host,
-            port=self.port,
-            origin=self._header("Origin"),
-            user_agent=self._header("User-Agent"),
-            path="" if request is None else request.path.partition("?")[0],
-            tls=self.is_encrypted,
-        )
-
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether it is ``wss://``."""
-        return self.transport.get_extra_info("ssl_object") is not None
-
-    def _header(self, name: str) -> str | None:
-        values = [] if self.request is None else self.request.headers.get_all(name)
-        return ", ".join(values) if values else None

@@ -6,6 +6,7 @@ import json
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,9 @@ _KEY_PART: Final = "demo"
 
 #: What the server may take to listen, seconds.
 _LISTEN_S: Final = 10.0
+
+#: How soon it ends if it is told to meanwhile, seconds.
+_LOOK_EVERY_S: Final = 0.1
 
 
 class Demo:
@@ -77,7 +81,7 @@ class Demo:
         for thread in threads:
             thread.start()
         try:
-            address = self._plugin.wait_listening(_LISTEN_S)
+            address = self._wait_listening(stop)
             if address is not None:
                 ready(address)
                 stop.wait()
@@ -87,6 +91,13 @@ class Demo:
             stop.set()
             for thread in threads:
                 thread.join()
+
+    def _wait_listening(self, stop: threading.Event) -> str | None:
+        deadline = time.monotonic() + _LISTEN_S
+        address = None
+        while address is None and not stop.is_set() and time.monotonic() < deadline:
+            address = self._plugin.wait_listening(_LOOK_EVERY_S)
+        return address
 
 
 def is_free(port: int) -> bool:

@@ -6,6 +6,7 @@
     ├── SettingsError           a setting that is missing, unknown or wrong
     │   └── NotConfiguredError  no password or key part: the owner does not want a server
     ├── ProtocolError           a message from a client that breaks the protocol
+    ├── TlsHandshakeError       a connection that did not get as far as TLS
     └── AuditFileError          an audit file that cannot be opened or trusted (`audit.store`)
 """
 
@@ -62,3 +63,7 @@ class ProtocolError(WebSocketPluginError):
         self.message = message
         self.id = id
         super().__init__(f"{code}: {message}")
+
+
+class TlsHandshakeError(WebSocketPluginError):
+    """A connection did not get as far as TLS; the text is the reason for the owner's record."""

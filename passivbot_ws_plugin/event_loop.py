@@ -10,7 +10,7 @@ VARIABLE = "PASSIVBOT_WS_EVENT_LOOP"
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """The loop of uvloop where that is installed (``passivbot-ws-plugin[speed]``), else the standard library's."""
+    """One of uvloop, where that is installed (``passivbot-ws-plugin[speed]``), else the standard one."""
     if os.environ.get(VARIABLE) == "asyncio":
         return asyncio.new_event_loop()
     try:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Final, Generic, TypeVar
 
 from .options import Limits
 from .throttle import network
+
+Guest = TypeVar("Guest", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,49 +29,78 @@ class Turned:
     retry_after_s: int = 10
 
 
-class Gate:
+_NO_PLACE: Final = Turned(HTTPStatus.SERVICE_UNAVAILABLE, "unauthenticated")
+
+
+class Gate(Generic[Guest]):
     """The connections that were let in, so that not too many are.
 
-    A connection enters as a stranger, may be promoted once, and leaves once.
+    A guest enters as a stranger, may be promoted once, and leaves once.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._all: Counter[str] = Counter()
-        self._strangers: Counter[str] = Counter()
+        self._strangers: dict[str, dict[Guest, None]] = {}  # by address; of each the oldest first
 
-    def enter(self, peer: str) -> Turned | None:
+    def make_room(self, peer: str) -> Guest | None:
+        """Take a place from a stranger, if that is all that a newcomer lacks.
+
+        An address that holds many places gives one up to an address that would hold fewer even then,
+        so that nobody can keep the others out by taking every place from a few addresses.
+
+        Returns:
+            The stranger that has to go, the oldest of its address. It has no place any more, but
+            it is to leave as the others do.
+        """
+        address = network(peer)
+        if self._why_turned(address) is not _NO_PLACE:
+            return None
+        crowd = max(self._strangers.values(), key=len)
+        if len(crowd) <= len(self._strangers.get(address, ())) + 1:
+            return None
+        oldest = next(iter(crowd))
+        del crowd[oldest]
+        return oldest
+
+    def enter(self, guest: Guest, peer: str) -> Turned | None:
         """Let a connection in, or say why not."""
-        limits, address = self._limits, network(peer)
+        address = network(peer)
+        turned = self._why_turned(address)
+        if turned is None:
+            self._all[address] += 1
+            self._strangers.setdefault(address, {})[guest] = None
+        return turned
+
+    def _why_turned(self, address: str) -> Turned | None:
+        limits = self._limits
         if self._all[address] >= limits.connections_per_address:
             return Turned(HTTPStatus.TOO_MANY_REQUESTS, "connections_per_address")
-        if self._strangers[address] >= limits.unauthenticated_per_address:
+        if len(self._strangers.get(address, ())) >= limits.unauthenticated_per_address:
             return Turned(HTTPStatus.TOO_MANY_REQUESTS, "unauthenticated_per_address")
         if self._all.total() >= limits.connections:
             return Turned(HTTPStatus.SERVICE_UNAVAILABLE, "connections")
-        if self._strangers.total() >= limits.unauthenticated:
-            return Turned(HTTPStatus.SERVICE_UNAVAILABLE, "unauthenticated")
-        self._all[address] += 1
-        self._strangers[address] += 1
+        if sum(map(len, self._strangers.values())) >= limits.unauthenticated:
+            return _NO_PLACE
         return None
 
-    def promote(self, peer: str) -> None:
+    def promote(self, guest: Guest, peer: str) -> None:
         """A stranger logged in."""
-        _decrement(self._strangers, network(peer))
+        address = network(peer)
+        strangers = self._strangers.get(address, {})
+        strangers.pop(guest, None)
+        if not strangers:
+            self._strangers.pop(address, None)
 
-    def leave(self, peer: str, *, was_promoted: bool) -> None:
+    def leave(self, guest: Guest, peer: str) -> None:
         """A connection that was let in is over."""
-        _decrement(self._all, network(peer))
-        if not was_promoted:
-            _decrement(self._strangers, network(peer))
+        address = network(peer)
+        self.promote(guest, peer)  # it is no stranger any more either
+        self._all[address] -= 1
+        if self._all[address] <= 0:
+            del self._all[address]
 
     @property
     def addresses(self) -> int:
         """How many addresses are remembered: never more than there are connections."""
         return len(self._all)
-
-
-def _decrement(counter: Counter[str], address: str) -> None:
-    counter[address] -= 1
-    if counter[address] <= 0:
-        del counter[address]

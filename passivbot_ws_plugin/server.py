@@ -15,6 +15,7 @@ import logging
 import os
 import socket
 import time
+from functools import partial
 from typing import Final
 
 from websockets.asyncio.server import Server as WebSocketListener
@@ -24,11 +25,12 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 from websockets.frames import CloseCode
 
 from .admission import AdmissionControl
+from .arrival import CLOSE_TIMEOUT_S, Door
 from .audit import Audit, Visitor
 from .auth import Principal
 from .cache import Cache
 from .close_codes import CLOSE_BAD_MESSAGES, CLOSE_RESTART, CLOSE_REVOKED
-from .connection import CLOSE_TIMEOUT_S, Connection
+from .connection import Connection
 from .gate import Gate
 from .hub import Client, Hub
 from .log import get_logger
@@ -74,12 +76,13 @@ class Server:
         self._cache = cache
         self._audit = audit
         self._hub = Hub(cache, settings.options.limits)
-        self._gate = Gate(settings.options.limits)
         self._admission = AdmissionControl(settings, cache, audit)
         self._certificate = None if settings.options.tls is None else Certificate(settings.options.tls)
+        context = None if self._certificate is None else self._certificate.context
+        limits = settings.options.limits
+        self._door = Door(limits, Gate(limits), self._admission.refuse, context)
         self._listener: WebSocketListener | None = None
         self._housekeeping: asyncio.Task[None] | None = None
-        self._connections: set[Connection] = set()
         self._admitted: dict[Connection, tuple[Principal, Visitor]] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -94,12 +97,9 @@ class Server:
             self._handle,
             self.settings.host,
             self.settings.port,
-            create_connection=Connection.factory(
-                limits, self._gate, self._connections, self._admission.refuse
-            ),
+            create_connection=partial(Connection, self._door),  # type: ignore[arg-type]  # the library calls it
             process_request=self._admission.receive_request,
             process_response=self._admission.check_response,
-            ssl=None if self._certificate is None else self._certificate.context,
             compression=None,  # the library's own; ours is among the extensions
             extensions=[_DEFLATE],
             server_header=None,
@@ -136,11 +136,14 @@ class Server:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         listener.close(code=CLOSE_RESTART, reason="the server is going away")
+        for connection in tuple(self._door.connections):
+            if connection.request is None:  # it may be silent for as long as a handshake may take
+                connection.transport.abort()
         try:
             async with asyncio.timeout(timeout_s):
                 await listener.wait_closed()
         except TimeoutError:
-            for connection in tuple(self._connections):
+            for connection in tuple(self._door.connections):
                 connection.transport.abort()
             # Their handlers end as soon as the loop tells them; the bound is for what we
             # did not think of.

@@ -1,14 +1,15 @@
-"""The server's certificate: loaded once, and again when its files change."""
+"""TLS: the server's certificate, loaded once and again when its files change, and its handshake."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 
 from passivbot_hooks import UnusableFileError
 from passivbot_hooks.sources.watched_file import open_regular
 
-from .errors import SettingsError
+from .errors import SettingsError, TlsHandshakeError
 from .log import get_logger
 from .options import Tls
 
@@ -47,6 +48,61 @@ class Certificate:
 
     def _signature(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_stat(path) for path in (self._files.cert, self._files.key))
+
+
+async def secure(
+    transport: asyncio.Transport,
+    protocol: asyncio.Protocol,
+    context: ssl.SSLContext,
+    *,
+    handshake_s: float,
+    shutdown_s: float,
+) -> tuple[asyncio.Transport, bytes]:
+    """Do the server's part of a TLS handshake on a connection of which nothing was read yet.
+
+    The protocol is the new transport's from then on. It is told nothing of the handshake, its failure
+    neither.
+
+    Args:
+        transport: The connection's, plain and paused.
+        protocol: What is to speak over TLS.
+        context: The certificate.
+        handshake_s: What the handshake may take.
+        shutdown_s: What the other end may take to answer the end of TLS.
+
+    Returns:
+        The transport over TLS, and what came over it already.
+
+    Raises:
+        TlsHandshakeError: There is no TLS; the plain transport is cut off.
+    """
+    loop, early = asyncio.get_running_loop(), _Early()
+    try:
+        secured = await loop.start_tls(
+            transport, early, context, server_side=True, ssl_handshake_timeout=handshake_s,
+            ssl_shutdown_timeout=shutdown_s,
+        )  # fmt: skip
+    except OSError as exc:  # TLS's own errors too
+        transport.abort()
+        is_garbage = isinstance(exc, ssl.SSLError)
+        raise TlsHandshakeError("bad TLS handshake" if is_garbage else "no TLS handshake") from exc
+    # asyncio has no error for a connection that was cut off meanwhile, nor for one that ended its
+    # TLS in the same breath as it began it.
+    if secured is None or secured.is_closing():
+        transport.abort()
+        raise TlsHandshakeError("no TLS handshake")
+    secured.set_protocol(protocol)
+    return secured, bytes(early.data)
+
+
+class _Early(asyncio.Protocol):
+    """Keeps what comes between the end of the handshake and the next turn of the loop."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
 
 
 def _stat(path: str) -> tuple[int, int, int] | None:

@@ -276,10 +276,14 @@ async def open_raw(
 
 @asynccontextmanager
 async def raw(
-    address: str, *, tls: ssl.SSLContext | None = None, source: str | None = None
+    address: str,
+    *,
+    tls: ssl.SSLContext | None = None,
+    source: str | None = None,
+    receive_buffer: int | None = None,
 ) -> AsyncIterator[RawClient]:
     """A raw client of a server's address, which is ended at the end; see `open_raw`."""
-    client = await open_raw(address, tls=tls, source=source)
+    client = await open_raw(address, tls=tls, source=source, receive_buffer=receive_buffer)
     try:
         yield client
     finally:

@@ -80,8 +80,10 @@ async def receive(connection: ClientConnection) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def logged_in(address: str, password: str = PASSWORD) -> AsyncIterator[ClientConnection]:
-    async with connect(address) as connection:
+async def logged_in(
+    address: str, password: str = PASSWORD, **options: Any
+) -> AsyncIterator[ClientConnection]:
+    async with connect(address, **options) as connection:
         await connection.send(auth_message(password))
         result = await receive(connection)
         assert result["success"], result

@@ -21,26 +21,29 @@ import itertools
 import json
 import logging
 import re
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from certificates import Authority
 from raw import RawClient, open_raw
 from records import AuditLog, recording
 from servers import KEY, PASSWORD, auth_message, closed, logged_in, make_settings, receive
 from websockets.asyncio.client import ClientConnection
 
 from passivbot_hooks.testing import make_statistics
+from passivbot_ws_plugin import arrival as arrival_module
 from passivbot_ws_plugin import connection as connection_module
 from passivbot_ws_plugin import server as server_module
+from passivbot_ws_plugin.arrival import Arrival
 from passivbot_ws_plugin.audit import Audit
 from passivbot_ws_plugin.auth import make_token
 from passivbot_ws_plugin.cache import Cache
-from passivbot_ws_plugin.connection import Connection
 from passivbot_ws_plugin.messages import statistics_data
 from passivbot_ws_plugin.server import Server
 
@@ -63,6 +66,7 @@ class Siege:
 
     Attributes:
         expected: The audit records that the attack leaves; a case may add those that it caused.
+        trust: What a client needs for the server's TLS; None: it is plain.
     """
 
     server: Server
@@ -72,13 +76,20 @@ class Siege:
     audit: Audit
     audit_log: AuditLog
     expected: list[Record]
-    _attackers: list[RawClient]
+    trust: ssl.SSLContext | None
     _exits: AsyncExitStack
-    _numbers: Iterator[int]
+    _attackers: list[RawClient] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def attacker(self, source: str = ATTACKER, *, receive_buffer: int | None = None) -> RawClient:
-        """A new TCP connection."""
-        return self.take(await open_raw(self.address, source=source, receive_buffer=receive_buffer))
+        """A new connection, over TLS if the server is."""
+        return self.take(
+            await open_raw(self.address, tls=self.trust, source=source, receive_buffer=receive_buffer)
+        )
+
+    async def knock(self, source: str = ATTACKER) -> RawClient:
+        """A new TCP connection, whatever the server speaks."""
+        return self.take(await open_raw(self.address, source=source))
 
     def take(self, client: RawClient) -> RawClient:
         """Look after an attacker's connection."""
@@ -117,10 +128,10 @@ class Siege:
         assert await receive(self.good) == json.loads(payload)
 
     @property
-    def hostile(self) -> list[Connection]:
+    def hostile(self) -> list[Arrival]:
         """The server's side of the connections that are not the good client's."""
         port = self.good.local_address[1]
-        return [connection for connection in self.server._connections if connection.port != port]
+        return [connection for connection in self.server._door.connections if connection.port != port]
 
     async def gone(self) -> None:
         """Wait until the server ended every connection of an attacker, though none of them closes."""
@@ -142,6 +153,7 @@ async def besieged(
     stays: bool = False,
     audit: Audit | None = None,
     audit_options: Mapping[str, Any] | None = None,
+    is_tls: bool = False,
     complaint: str = "",
     **options: Any,
 ) -> AsyncIterator[Siege]:
@@ -153,10 +165,15 @@ async def besieged(
         stays: Attackers may be connected still at the end.
         audit: The server's.
         audit_options: `plugins.websocket.audit`.
+        is_tls: Whether the server speaks ``wss://``.
         complaint: What may be logged as an error, a regular expression.
         options: `plugins.websocket`; `limits` are added to those of this module.
     """
     limits = {**LIMITS, **options.pop("limits", {})}
+    authority = Authority(Path()) if is_tls else None
+    trust = None
+    if authority is not None:
+        trust, options["tls"] = authority.trust, authority.files
     before = _Left.now()
     with _only_new_garbage(), _watched_logs() as log, recording() as audit_log, _short_closing():
         cache, audit = Cache(), audit or Audit()
@@ -167,12 +184,10 @@ async def besieged(
         address = await server.start()
         try:
             async with AsyncExitStack() as exits:
-                good = await exits.enter_async_context(logged_in(address))
+                good = await exits.enter_async_context(logged_in(address, ssl=trust))
                 assert (await receive(good))["type"] == "statistics"
                 expected = [("auth.success", "accepted"), *records]
-                siege = Siege(
-                    server, address, cache, good, audit, audit_log, expected, [], exits, itertools.count(1)
-                )
+                siege = Siege(server, address, cache, good, audit, audit_log, expected, trust, exits)
                 yield siege
                 await siege.show()
                 if not stays:
@@ -181,16 +196,16 @@ async def besieged(
                     await attacker.close()
                 await siege.ended()
                 await siege.show()
-                assert len(server._connections) == len(server._hub) == len(server._admitted) == 1
-                assert server._gate._all == Counter({"127.0.0.1": 1})
-                assert not server._gate._strangers
+                assert len(server._door.connections) == len(server._hub) == len(server._admitted) == 1
+                assert server._door.gate._all == Counter({"127.0.0.1": 1})
+                assert not server._door.gate._strangers
         finally:
             await server.stop(5.0)
             audit.close()
         await closed(good)
-        assert not server._connections
+        assert not server._door.connections
         assert not server._ending
-        assert server._gate.addresses == len(server._hub) == len(server._admitted) == 0
+        assert server._door.gate.addresses == len(server._hub) == len(server._admitted) == 0
         found = _counted(audit_log)
         assert found == Counter(expected), f"found {found}, expected {Counter(expected)}"
         log.check(complaint)
@@ -230,7 +245,7 @@ class _Left:
             tasks=len(asyncio.all_tasks()),
             descriptors=sum(1 for _ in Path("/proc/self/fd").iterdir()),
             # By its type: an `isinstance` asks weak proxies, which may have died.
-            connections=sum(issubclass(type(thing), Connection) for thing in gc.get_objects()),
+            connections=sum(issubclass(type(thing), Arrival) for thing in gc.get_objects()),
         )
 
 
@@ -278,6 +293,7 @@ def _watched_logs() -> Iterator[_Log]:
 def _short_closing() -> Iterator[None]:
     """Attackers never close: what they are given for it is spent in every case."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrival_module, "CLOSE_TIMEOUT_S", _LINGER_S)
         patch.setattr(connection_module, "CLOSE_TIMEOUT_S", _LINGER_S)
         patch.setattr(server_module, "CLOSE_TIMEOUT_S", _LINGER_S)
         yield

@@ -80,6 +80,14 @@ def test_a_missing_side_is_flat() -> None:
     assert parse(state(positions={"A": {}})).statistics.positions == ()
 
 
+def test_a_negative_size_is_a_size() -> None:
+    document = state(
+        positions={"A": {"short": side(-0.8, 4_010.0, upnl=1.0)}, "B": {"long": side(-0.0, 0.0)}}
+    )
+    [position] = parse(document).statistics.positions
+    assert (position.symbol, position.side, position.size) == ("A", "short", 0.8)
+
+
 def test_extras_of_a_wrong_type_are_unknown_and_cost_nothing_else() -> None:
     document = state(positions={"A": {"long": side(1.0, 2.0, upnl="3", last_price=[], wallet_exposure=True)}})
     document["meta"].update(quote=5, runtime="x", pid="12")

@@ -13,10 +13,13 @@ from typing import Final
 
 import pytest
 from raw import CLOSE, PING, PONG, TEXT, RawFrame, frame, text
-from servers import auth_message
+from servers import auth_message, logged_in, receive
 from siege import besieged
 
+from passivbot_ws_plugin.connection import Connection
+
 BAD: Final = ("connection.refused", "bad handshake")
+ACCEPTED: Final = ("auth.success", "accepted")
 SILENT: Final = ("auth.timeout", "no auth message in time")
 
 UPGRADE: Final = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -267,6 +270,7 @@ async def test_bytes_without_end_after_a_refused_request_take_no_memory() -> Non
         await client.send(b"no request\r\n\r\n")
         assert await client.rest() == b""
         [connection] = siege.hostile
+        assert isinstance(connection, Connection)
         with contextlib.suppress(ConnectionError):
             while True:
                 await client.send(b"\r\n\r\n" + b"x" * 65_536)
@@ -283,6 +287,39 @@ async def test_many_that_open_and_say_nothing_take_few_descriptors() -> None:
     async with besieged(*[refused] * 48, limits=limits) as siege:
         for _ in range(50):
             await siege.attacker()
-            assert len(siege.server._connections) <= 4 + 3 + 1
+            assert len(siege.server._door.connections) <= 4 + 3 + 1
         await siege.show()
         await siege.gone()
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("is_asked", [False, True], ids=["silent", "strangers"])
+async def test_the_owner_comes_in_while_a_few_addresses_hold_every_place(
+    is_asked: bool, is_tls: bool
+) -> None:
+    """Eight by eight, as the defaults are."""
+    limits = {"handshake_s": 20.0, "auth_s": 20.0}
+    async with besieged(is_tls=is_tls, limits=limits) as siege:
+        crowd = [
+            await (siege.attacker(f"127.0.7.{home}") if is_asked else siege.knock(f"127.0.7.{home}"))
+            for home in range(1, 9)
+            for _ in range(8)
+        ]
+        if is_asked:
+            for client in crowd:
+                assert await client.upgrade() == 101
+        await siege.show()
+        assert len(siege.hostile) == 64
+        siege.expected.append(ACCEPTED)
+        async with logged_in(siege.address, ssl=siege.trust) as owner:
+            assert (await receive(owner))["type"] == "statistics"
+        if is_asked:
+            assert await crowd[0].closing() == ([], 1013)
+            siege.expected.append(("auth.disconnect", "made way for another address"))
+            siege.expected += [("auth.disconnect", "left without an auth message")] * 63
+        else:
+            await crowd[0].ended()
+            siege.expected.append(("connection.refused", "made way for another address"))
+            siege.expected += [("connection.refused", "no TLS handshake")] * (63 if is_tls else 0)
+        for client in crowd:
+            await siege.dismiss(client)

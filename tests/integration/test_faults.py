@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -93,6 +95,65 @@ async def test_descriptors_exhausted_and_free_again(tmp_path: Path) -> None:
                         await asyncio.sleep(0)
         assert await asyncio.to_thread(sidecar.end) == 0
     assert "Traceback" not in sidecar.output
+
+
+#: Plugins beside ours. What they do to themselves is to reach nobody else.
+HOSTILE = """
+import sys, threading
+from passivbot_hooks import hookimpl
+
+class Raises:
+    @hookimpl
+    def on_stats_updated(self):
+        raise BaseException("hostile")
+
+class Exits:
+    @hookimpl
+    def on_stats_updated(self):
+        sys.exit(7)
+
+class Blocks:
+    @hookimpl
+    def on_stats_updated(self):
+        threading.Event().wait()
+
+class BlocksAtTheEnd:
+    @hookimpl
+    def on_shutdown(self):
+        threading.Event().wait()
+
+raises, exits, blocks, blocks_at_the_end = Raises(), Exits(), Blocks(), BlocksAtTheEnd()
+"""
+
+
+async def test_plugins_that_raise_exit_and_block_beside_it(tmp_path: Path) -> None:
+    write_state(tmp_path / "fake" / "main", state())
+    names = ("raises", "exits", "blocks", "blocks_at_the_end")
+    metadata = tmp_path / "hostile-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: hostile\nVersion: 1\n")
+    entries = "".join(f"{name} = hostile:{name}\n" for name in names)
+    (metadata / "entry_points.txt").write_text(f"[passivbot.plugins]\n{entries}")
+    (tmp_path / "hostile.py").write_text(HOSTILE)
+    config = write_config(tmp_path / "live.hjson", dict.fromkeys(names, True))
+    command = ("run", config, "--monitor-root", tmp_path, "--poll", "0.02")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with Process.python("passivbot_hooks", *command, env=environment) as sidecar:
+        async with logged_in(address_of(sidecar)) as client:
+            seq = (await receive(client))["seq"]
+            for number in range(5):
+                document = state()
+                document["account"]["balance_raw"] = float(number)
+                write_state(tmp_path / "fake" / "main", document)
+                message = await receive(client)
+                assert (message["seq"], message["data"]["balance"]) == (seq := seq + 1, number)
+            started = time.monotonic()
+            assert await asyncio.to_thread(sidecar.end) == 0
+            assert time.monotonic() - started < 5
+            assert await closed(client) == (1012, "the server is going away")
+    for name in ("raises", "exits"):
+        assert re.search(f"plugin '{name}': .*switched off until the next start", sidecar.output)
+    assert "plugin 'blocks_at_the_end': did not shut down" in sidecar.output
 
 
 async def hold(address: str, source: str) -> None:

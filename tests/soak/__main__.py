@@ -1,7 +1,7 @@
 """The soak: ``make soak MINUTES=60``, or ``python -m soak --minutes 2`` in ``tests``.
 
-A sidecar serves a bot that writes five times a second, to good clients, while deaf, rude and dying
-ones and a thousand wrong passwords at once do their worst, the bot is restarted and the config is
+A sidecar serves a bot that writes five times a second, to good clients, while deaf, slow, rude and
+dying ones and a thousand wrong passwords at once do their worst, the bot is restarted and the config is
 edited to nonsense and back. At the end it prints its figures, and fails if anything grew, anything
 was missed, a traceback was logged, or the audit chain does not hold.
 """
@@ -17,18 +17,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from processes import Process
 from servers import PASSWORD, write_config
 
-from soak.clients import Figures, addresses, bad_login, deaf, dying, good, rude
+from soak.clients import Figures, addresses, good
+from soak.enemies import NUMBERS
 from soak.source import Source, edit_config
 
-#: How many clients of each kind.
-GOOD, DEAF, RUDE, DYING, BAD_LOGINS = 50, 50, 30, 30, 1_000
+#: How many good clients.
+GOOD = 100
 
 #: By how much a thing may be more at the end than after the warm-up. Memory settles: buffers of the
 #: allocator and of the kernel's copies stay; a leak of one connection's worth a connection does not hide.
@@ -49,8 +49,9 @@ def census(server: Process) -> dict[str, int]:
 
 async def soak(minutes: float, directory: Path) -> list[str]:
     """Run it all; what went wrong."""
-    # The limits are the defaults, but for waits that would make a short soak miss the end of them.
-    limits = {"buffer_soft_s": 3, "handshake_s": 2, "auth_s": 4}
+    # The limits are the defaults, but for waits that would make a short soak miss the end of them, and
+    # for what so many clients need.
+    limits = {"buffer_soft_s": 3, "handshake_s": 2, "auth_s": 4, "connections": 512}
     audit = {"path": str(directory / "audit.jsonl"), "max_bytes": 65_536_000}
     config = write_config(directory / "live.hjson", {"websocket": {"limits": limits, "audit": audit}})
     script = Path(__file__).with_name("server.py")
@@ -108,9 +109,10 @@ async def besiege(
     quiet_s = max(15.0, minutes * 60 * 0.2)
     bot = asyncio.create_task(source.run(stop, restart_every_s=max(20.0, minutes * 6)))
     homes = addresses("good")
-    watching = [
-        asyncio.create_task(good(address, PASSWORD, watched, source=next(homes))) for _ in range(GOOD)
-    ]
+    watching = []
+    for _ in range(GOOD):  # one after the other: together they are more than may be about to log in
+        watching.append(asyncio.create_task(good(address, PASSWORD, watched, source=next(homes))))
+        await asyncio.sleep(0.02)
     watcher = watch(address)
     await asyncio.sleep(quiet_s)
     quiet, before = figures_of(watcher), census(server)
@@ -119,13 +121,13 @@ async def besiege(
     rest_s = minutes * 60 - quiet_s
     attempts = Figures()
     watcher = watch(address)
-    await attack(address, attempts, [deaf], time.monotonic() + rest_s * 0.45)
+    await attack(address, attempts, ["deaf"], rest_s * 0.45)
     siege = figures_of(watcher)
-    print(f"1,000 wrong passwords at once and {DEAF} that never read: {siege}", flush=True)
+    print(f"1,000 wrong passwords at once and {NUMBERS['deaf']} that never read: {siege}", flush=True)
 
     editing = asyncio.create_task(edit_config(config, stop, every_s=5))
     watcher = watch(address)
-    await attack(address, attempts, [deaf, rude, dying], time.monotonic() + rest_s * 0.55)
+    await attack(address, attempts, ["deaf", "slow", "rude", "dying"], rest_s * 0.55)
     everything = figures_of(watcher)
     await asyncio.sleep(6)  # longer than any deadline that a bad client may have left behind
     after = census(server)
@@ -151,7 +153,7 @@ async def besiege(
         "machine": f"{os.cpu_count()} cores, Python {sys.version.split()[0]}",
         "states_written": source.written,
         "bot_restarts": source.restarts,
-        "good_clients": GOOD + 1,
+        "clients": {"good": GOOD + 1, **NUMBERS},
         "updates_received": watched.updates,
         "missed": watched.gaps,
         "wrong_passwords": attempts.attempts,
@@ -166,28 +168,16 @@ async def besiege(
     return problems, figures
 
 
-Enemy = Callable[[str, str, asyncio.Event], Coroutine[None, None, None]]
-
-#: How many of each kind.
-_NUMBERS: dict[Enemy, int] = {deaf: DEAF, rude: RUDE, dying: DYING}
-
-
-async def attack(address: str, attempts: Figures, kinds: list[Enemy], deadline: float) -> None:
-    """A thousand wrong passwords at once, again and again, and these enemies, until the deadline."""
-    stop = asyncio.Event()
-    enemies = [
-        asyncio.create_task(kind(address, PASSWORD, stop)) for kind in kinds for _ in range(_NUMBERS[kind])
-    ]
-    sources = addresses("bad login")
-    while (remaining := deadline - time.monotonic()) > 0:
-        print(f"  {attempts.attempts} wrong passwords, {remaining:.0f} s to go", flush=True)
-        await asyncio.gather(*(bad_login(address, next(sources), attempts) for _ in range(BAD_LOGINS)))
-        await asyncio.sleep(min(5, max(0, deadline - time.monotonic())))
-    stop.set()
-    await asyncio.wait(enemies, timeout=30)
-    for task in enemies:
-        task.cancel()
-    await asyncio.gather(*enemies, return_exceptions=True)
+async def attack(address: str, attempts: Figures, kinds: list[str], seconds: float) -> None:
+    """Let these enemies loose; what they counted is added to the attempts."""
+    command = [sys.executable, "-m", "soak.enemies", address, PASSWORD, str(seconds), *kinds]
+    # Behind all others: on a network they would not have this machine's processors.
+    with Process("nice", "-n", "5", *command, cwd=Path(__file__).parents[1]) as enemies:
+        line = await asyncio.to_thread(enemies.wait_for_line, "attempts ", timeout_s=seconds + 120)
+    counted = json.loads(line.removeprefix("attempts "))
+    attempts.attempts += counted["attempts"]
+    attempts.refused += counted["refused"]
+    attempts.errors += counted["errors"]
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from servers import auth_message, connect
 from websockets.exceptions import WebSocketException
 
 #: All of loopback is ours: each kind of client comes from addresses of its own.
-_ADDRESSES = {"good": 1, "bad login": 2, "deaf": 3, "rude": 4, "dying": 5}
+_ADDRESSES = {"good": 1, "bad login": 2, "deaf": 3, "rude": 4, "dying": 5, "slow": 6}
 
 
 def addresses(kind: str) -> Iterator[str]:
@@ -84,9 +84,9 @@ async def bad_login(address: str, source: str, figures: Figures) -> None:
 
 
 @asynccontextmanager
-async def raw_from(address: str, kind: str) -> AsyncIterator[RawClient]:
+async def raw_from(address: str, kind: str, *, receive_buffer: int | None = None) -> AsyncIterator[RawClient]:
     """A raw client from the next address of its kind."""
-    async with raw(address, source=next(_sources[kind])) as client:
+    async with raw(address, source=next(_sources[kind]), receive_buffer=receive_buffer) as client:
         yield client
 
 
@@ -101,6 +101,16 @@ async def deaf(address: str, password: str, stop: asyncio.Event) -> None:
                 await client.log_in(auth_message(password))
                 client.pause_reading()
                 await client.wait_lost(stop)
+
+
+async def slow(address: str, password: str, stop: asyncio.Event) -> None:
+    """Log in, and read less than comes, until the server has enough of it."""
+    while not stop.is_set():
+        with contextlib.suppress(OSError, EOFError, TimeoutError, AssertionError):
+            async with raw_from(address, "slow", receive_buffer=4_096) as client:
+                await client.log_in(auth_message(password))
+                while not stop.is_set() and await client.reader.read(100):
+                    await asyncio.sleep(0.1)
 
 
 RUDE = [

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import socket
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,24 @@ from processes import EXAMPLES, Process
 from servers import KEY, PASSWORD, auth_message, write_config
 
 from passivbot_ws_plugin.cli import main
+from passivbot_ws_plugin.demo import Demo
+from passivbot_ws_plugin.plugin import plugin
 
 PYTHON_CLIENT = (sys.executable, EXAMPLES / "python_client.py")
+
+#: The command, with Ctrl-C in the midst of its imports.
+INTERRUPTED = """
+import sys
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == "websockets":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+from passivbot_ws_plugin.__main__ import main
+sys.exit(main())
+"""
 
 
 def test_token_prints_the_message_that_a_client_must_send(
@@ -73,6 +92,38 @@ def test_the_python_client_says_why_it_was_not_let_in() -> None:
             assert client.wait() == 1
         assert '"auth.failure"' in demo.wait_for_line("passivbot_ws_plugin.audit")
         assert demo.end() == 0
+
+
+def test_a_demo_that_does_not_listen_yet_ends_at_once(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    class Refused(logging.Handler):
+        """Has the demo told to end when its server could not listen, long before it gives up."""
+
+        at = 0.0
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if "server.cannot_listen" in record.getMessage():
+                self.at = time.monotonic()
+                stop.set()
+
+    refused, log = Refused(), logging.getLogger("passivbot_ws_plugin")
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        log.addHandler(refused)
+        try:
+            demo = Demo(tmp_path, holder.getsockname()[1], plugin)
+            assert demo.run(stop, lambda address: pytest.fail(f"it listens on {address}"))
+        finally:
+            log.removeHandler(refused)
+    assert 0 < time.monotonic() - refused.at < 3
+
+
+def test_ctrl_c_while_it_is_imported_ends_it_quietly() -> None:
+    with Process(sys.executable, "-c", INTERRUPTED) as command:
+        assert command.wait() == 130
+    assert command.output == ""
 
 
 def test_the_demo_refuses_a_taken_port_at_once(capsys: pytest.CaptureFixture[str]) -> None:

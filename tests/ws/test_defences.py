@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import itertools
 import json
 import ssl
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
+from certificates import Authority, TlsByHand
 from raw import CONTINUATION, PING, PONG, TEXT, frame, raw
 from records import recording
 from scramp import ScramClient
@@ -170,7 +172,7 @@ async def test_a_flood_of_frames_that_are_no_messages_is_cut_off(flood: bytes, c
 async def test_who_never_closes_after_a_protocol_error_is_cut_off(cache: Cache) -> None:
     async with serving(cache) as (server, address), raw(address) as client:
         await client.log_in(auth_message())
-        [connection] = server._connections
+        [connection] = server._door.connections
         await client.send(frame(0x3))
         _, code = await client.closing()
         assert code == 1002
@@ -291,22 +293,6 @@ async def test_a_token_is_warned_of_if_the_owner_wants(
     assert "auth.token_used" in caplog.text
 
 
-class Authority:
-    """A certificate authority of the test's own, and the files of one server."""
-
-    def __init__(self, directory: Path) -> None:
-        self._authority = trustme.CA()
-        self.files = {"cert": str(directory / "cert.pem"), "key": str(directory / "key.pem")}
-        self.trust = ssl.create_default_context()
-        self._authority.configure_trust(self.trust)
-        self.issue()
-
-    def issue(self) -> None:
-        certificate = self._authority.issue_cert("127.0.0.1")
-        certificate.private_key_pem.write_to_path(self.files["key"])
-        Path(self.files["cert"]).write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
-
-
 @pytest.fixture
 async def tls(tmp_path: Path, cache: Cache) -> AsyncIterator[tuple[Authority, str]]:
     authority = Authority(tmp_path)
@@ -334,6 +320,46 @@ async def test_plain_bytes_on_the_tls_port_are_cut_off(tls: tuple[Authority, str
     async with raw(tls[1]) as client:
         await client.send(b"GET / HTTP/1.1\r\n\r\n")
         await client.ended()
+
+
+async def test_handshakes_that_are_under_way_do_not_hold_up_the_end(cache: Cache, tmp_path: Path) -> None:
+    authority, tasks = Authority(tmp_path), asyncio.all_tasks()
+    limits = {"handshake_s": 30.0, "auth_s": 30.0}
+    with recording() as log:
+        async with (
+            serving(cache, tls=authority.files, limits=limits) as (server, address),
+            raw(address) as client,
+        ):
+            await client.send(TlsByHand(authority.trust).hello())
+            assert await client.reader.read(1)
+            loop = asyncio.get_running_loop()
+            started = loop.time()
+            await server.stop(5.0)
+            assert loop.time() - started < 1
+            await client.ended()
+        assert (await log.next())["reason"] == "no TLS handshake"
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_a_client_that_never_reads_does_not_hold_up_the_end_of_tls(
+    cache: Cache, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    limits = {"buffer_hard_bytes": 67_108_864, "buffer_soft_bytes": 67_108_864}
+    async with serving(cache, tls=authority.files, limits=limits) as (server, address):
+        async with raw(address, tls=authority.trust) as client:
+            await client.log_in(auth_message())
+            client.pause_reading()
+            [connection] = server._admitted
+            numbers = itertools.count()
+            while connection.unsent_bytes() < 8_000_000:
+                statistics = make_statistics(exchange="x" * 1_000_000, balance=float(next(numbers)))
+                assert cache.put_statistics("main", statistics_data(statistics))
+                server.publish("statistics", "main")
+            started = time.monotonic()
+            await server.stop(1.0)
+            assert time.monotonic() - started < 2
+            assert not server._door.connections
 
 
 async def test_a_changed_certificate_is_used_for_new_connections(tls: tuple[Authority, str]) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,68 +12,140 @@ from passivbot_ws_plugin.rate import TokenBucket
 LIMITS = Limits(unauthenticated=4, unauthenticated_per_address=2, connections=6, connections_per_address=3)
 
 
-def turned(gate: Gate, peer: str) -> tuple[int, str] | None:
-    refusal = gate.enter(peer)
-    return None if refusal is None else (refusal.status.value, refusal.reason)
+class Guests:
+    """Connections as numbers, and where they came from."""
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self.gate: Gate[int] = Gate(limits)
+        self.inside: dict[int, str] = {}
+        self._last = 0
+
+    def enter(self, peer: str) -> int | tuple[int, str]:
+        """The new guest's number, or why it was turned away."""
+        self._last += 1
+        turned = self.gate.enter(self._last, peer)
+        if turned is not None:
+            return turned.status.value, turned.reason
+        self.inside[self._last] = peer
+        return self._last
+
+    def promote(self, guest: int) -> None:
+        self.gate.promote(guest, self.inside[guest])
+
+    def leave(self, guest: int) -> None:
+        self.gate.leave(guest, self.inside.pop(guest))
 
 
 def test_strangers_of_one_address() -> None:
-    gate = Gate(LIMITS)
-    assert [turned(gate, "a") for _ in range(3)] == [None, None, (429, "unauthenticated_per_address")]
-    gate.promote("a")
-    assert turned(gate, "a") is None
-    assert turned(gate, "b") is None
+    guests = Guests()
+    assert [guests.enter("a") for _ in range(3)] == [1, 2, (429, "unauthenticated_per_address")]
+    guests.promote(1)
+    assert guests.enter("a") == 4
+    assert guests.enter("b") == 5
 
 
 def test_connections_of_one_address() -> None:
-    gate = Gate(LIMITS)
-    for _ in range(3):
-        assert turned(gate, "a") is None
-        gate.promote("a")
-    assert turned(gate, "a") == (429, "connections_per_address")
-    gate.leave("a", was_promoted=True)
-    assert turned(gate, "a") is None
+    guests = Guests()
+    for guest in (1, 2, 3):
+        assert guests.enter("a") == guest
+        guests.promote(guest)
+    assert guests.enter("a") == (429, "connections_per_address")
+    guests.leave(1)
+    assert guests.enter("a") == 5
 
 
 def test_all_strangers_and_all_connections() -> None:
-    gate = Gate(LIMITS)
+    guests = Guests()
     for peer in "abcd":
-        assert turned(gate, peer) is None
-    assert turned(gate, "e") == (503, "unauthenticated")
-    for peer in "abcd":
-        gate.promote(peer)
-    assert [turned(gate, peer) for peer in "ef"] == [None, None]
-    assert turned(gate, "g") == (503, "connections")
+        guests.enter(peer)
+    assert guests.enter("e") == (503, "unauthenticated")
+    for guest in tuple(guests.inside):
+        guests.promote(guest)
+    assert [guests.enter(peer) for peer in "ef"] == [6, 7]
+    assert guests.enter("g") == (503, "connections")
 
 
 def test_an_ipv6_household_is_one_address() -> None:
-    gate = Gate(LIMITS)
-    assert [turned(gate, f"2001:db8::{number}") for number in range(3)][-1] == (
+    guests = Guests()
+    assert [guests.enter(f"2001:db8::{number}") for number in range(3)][-1] == (
         429,
         "unauthenticated_per_address",
     )
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["enter", "promote", "leave"])), max_size=80)
-)
-def test_whoever_comes_and_goes_the_counts_return_to_nothing(events: list[tuple[str, str]]) -> None:
-    gate = Gate(LIMITS)
-    inside: dict[str, list[bool]] = {peer: [] for peer in "abc"}
+def test_who_holds_many_places_makes_way_for_who_holds_fewer() -> None:
+    guests = Guests()
+    for peer in "aabb":
+        guests.enter(peer)
+    assert guests.gate.make_room("c") == 1  # the oldest of those who hold most
+    assert guests.enter("c") == 5
+    assert guests.gate.make_room("d") == 3
+    assert guests.enter("d") == 6
+    # Now each address has one: nobody has more than a newcomer would have.
+    assert guests.gate.make_room("e") is None
+    # Who had to go is a connection until it is gone, and frees no second place then.
+    assert guests.enter("e") == (503, "connections")
+    guests.leave(1)
+    guests.leave(3)
+    assert guests.enter("e") == (503, "unauthenticated")
+
+
+def test_nobody_makes_way_where_a_place_is_not_all_that_lacks() -> None:
+    guests = Guests()
+    for peer in "aab":
+        guests.enter(peer)
+    assert guests.gate.make_room("c") is None  # there is a place
+    guests.enter("b")
+    assert guests.gate.make_room("a") is None  # its own limit
+    assert guests.gate.make_room("b") is None
+    full = Guests(Limits(unauthenticated=2, unauthenticated_per_address=2, connections=2))
+    assert [full.enter("a"), full.enter("a")] == [1, 2]
+    assert full.gate.make_room("b") is None  # the limit of all connections
+    assert full.enter("b") == (503, "connections")
+
+
+def test_one_more_does_not_take_a_place_from_its_equals() -> None:
+    guests = Guests()
+    for peer in "aabc":
+        guests.enter(peer)
+    assert guests.gate.make_room("b") is None  # would have two, as `a` has
+    assert guests.gate.make_room("d") == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["enter", "promote", "leave"]))))
+def test_whoever_comes_and_goes_the_counts_are_right_and_return_to_nothing(
+    events: list[tuple[str, str]],
+) -> None:
+    guests, strangers = Guests(), set[int]()
     for peer, event in events:
-        if event == "enter" and gate.enter(peer) is None:
-            inside[peer].append(False)
-        elif event == "promote" and False in inside[peer]:
-            gate.promote(peer)
-            inside[peer][inside[peer].index(False)] = True
-        elif event == "leave" and inside[peer]:
-            gate.leave(peer, was_promoted=inside[peer].pop())
-        assert sum(map(len, inside.values())) <= LIMITS.connections
-        assert all(kinds.count(False) <= LIMITS.unauthenticated_per_address for kinds in inside.values())
-    for peer, kinds in inside.items():
-        for was_promoted in kinds:
-            gate.leave(peer, was_promoted=was_promoted)
-    assert gate.addresses == 0
+        of_peer = [guest for guest, home in guests.inside.items() if home == peer]
+        homes = Counter(guests.inside[guest] for guest in strangers)
+        if event == "enter":
+            ousted = guests.gate.make_room(peer)
+            if ousted is not None:
+                assert ousted == min(
+                    guest for guest in strangers if guests.inside[guest] == guests.inside[ousted]
+                )
+                assert homes[guests.inside[ousted]] == max(homes.values()) > homes[peer] + 1
+                strangers.remove(ousted)
+            entered = guests.enter(peer)
+            assert isinstance(entered, int) or ousted is None  # nobody goes for nothing
+            if isinstance(entered, int):
+                strangers.add(entered)
+        elif event == "promote" and of_peer:
+            guests.promote(of_peer[0])
+            strangers.discard(of_peer[0])
+        elif event == "leave" and of_peer:
+            guests.leave(of_peer[-1])
+            strangers.discard(of_peer[-1])
+        assert len(guests.inside) <= LIMITS.connections
+        assert len(strangers) <= LIMITS.unauthenticated
+        homes = Counter(guests.inside[guest] for guest in strangers)
+        assert all(count <= LIMITS.unauthenticated_per_address for count in homes.values())
+    for guest in tuple(guests.inside):
+        guests.leave(guest)
+    assert guests.gate.addresses == 0
+    assert not guests.gate._strangers
 
 
 def test_a_bucket_allows_a_burst_and_then_its_rate() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from scramp import ScramClient
+from scramp import ScramClient, ScramException
 from servers import KEY, PASSWORD, auth_message
 
 from passivbot_hooks.testing import make_statistics
@@ -280,6 +281,20 @@ class AnyOrderOfMessages(RuleBasedStateMachine):
     def say_hello(self) -> None:
         self.client = ScramClient([MECHANISM], KEY, PASSWORD)
         self.say(hello(self.client))
+
+    @rule(wrong=st.booleans())
+    def prove(self, wrong: bool) -> None:
+        """Answer the last challenge, if there was one for the last hello."""
+        challenge = json.loads(self.answers[-1]) if self.answers else {"type": None}
+        if challenge["type"] != "challenge":
+            return
+        prover = ScramClient([MECHANISM], KEY, "wrong") if wrong else self.client
+        if wrong:
+            prover.get_client_first()
+        with contextlib.suppress(ScramException):  # a challenge to an earlier hello
+            prover.set_server_first(challenge["data"])
+            self.say(json.dumps({"type": "auth", "data": prover.get_client_final()}))
+            assert self.session is None or not wrong
 
     @precondition(lambda self: self.login is not None and self.session is None)
     @rule(wrong=st.booleans())

@@ -16,9 +16,11 @@ from passivbot_ws_plugin import session
 from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.errors import ProtocolError
 from passivbot_ws_plugin.messages import (
+    ConfigMessage,
     Error,
     Gap,
     Pong,
+    StatisticsDelta,
     Subscribed,
     decode,
     encode,
@@ -38,6 +40,9 @@ def test_every_test_is_watched() -> None:
     [
         Pong(Raw(b"null")),
         Pong(Raw(b"1.5")),
+        StatisticsDelta("main", "e", 1, 2, Raw(b'{"balance":null}')),
+        StatisticsDelta("main", "e", 1, 2, Raw(b'{"positions":{"X|long":{"size":null}}}')),
+        ConfigMessage(Raw(b"[]"), "main", "f0" * 32),
         Error("no", "no_such_code"),  # type: ignore[arg-type]
         Gap("main", "e", 0, None),
         Gap("main", "e", 1, None, "statistics"),  # type: ignore[arg-type]

@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test soak lint clean requirements venv
+.PHONY: help demo test soak lint clean asyncapi requirements venv
 
 help:
 	@echo "make demo          serve a paper bot; Ctrl-C ends it (make demo PORT=9000 for another port)"
 	@echo "make test          run the tests"
 	@echo "make soak          two minutes of siege (make soak MINUTES=60 for longer)"
 	@echo "make lint          formatting, lint, types, import rules"
+	@echo "make asyncapi      write docs/asyncapi.json anew"
 	@echo "make requirements  pin the development set anew"
 	@echo "make clean         remove what make made"
 
@@ -41,6 +42,9 @@ $(STAMP): requirements-dev.txt pyproject.toml hookspecs/pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e hookspecs -e .
 	@touch $@
 
+asyncapi: venv
+	$(BIN)/passivbot-ws asyncapi > docs/asyncapi.json
+
 # uv only writes the file: nothing else here needs it.
 requirements: venv
 	$(BIN)/python -m pip install --quiet uv
@@ -52,4 +56,4 @@ requirements: venv
 
 clean:
 	rm -rf $(VENV) dist build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis \
-	  .import_linter_cache examples/js-client/node_modules
+	  .import_linter_cache examples/js-client/node_modules tests/contract/node_modules

@@ -1,4 +1,4 @@
-"""The command ``passivbot-ws``: a demo, the message a client must send, and the audit log."""
+"""The command ``passivbot-ws``: a demo, the message a client must send, the contract, and the audit log."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from passivbot_hooks import HooksError, load_config
 from passivbot_hooks.cli import configure_logging, number_from, stop_on_signals
 
+from .asyncapi import pretty_json
 from .audit.tail import Table, Tail
 from .audit.verify import verify
 from .auth import make_token
@@ -26,6 +27,11 @@ _AUTH_MESSAGE_HELP = """\
 Print the `auth` message that a client must send, from the password and the key part in CONFIG.
 
 The token in it is as good as the password: whoever has it can log in. Keep it out of chats and URLs.
+"""
+
+_ASYNCAPI_HELP = """\
+Print the contract of the protocol, an AsyncAPI 3.0.0 document: each message as a JSON Schema, for
+generators of clients and of documentation. The server has the same at GET /asyncapi.json.
 """
 
 _DEMO_HELP = """\
@@ -98,6 +104,11 @@ def _token(arguments: argparse.Namespace) -> int:
     published = settings.credentials[0]
     token = make_token(published.password, published.key)
     print(json.dumps({"type": "auth", "token": token, "public_key_part": published.key}))
+    return 0
+
+
+def _asyncapi(_arguments: argparse.Namespace) -> int:
+    print(pretty_json(), end="")
     return 0
 
 
@@ -198,6 +209,12 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     token.set_defaults(command=_token)
     token.add_argument("config", metavar="CONFIG", type=Path, help="a bot's HJSON config file")
+
+    asyncapi = commands.add_parser(
+        "asyncapi", help="print the protocol as an AsyncAPI document", description=_ASYNCAPI_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    asyncapi.set_defaults(command=_asyncapi)
 
     demo = commands.add_parser(
         "demo", help="serve a paper bot, for a look", description=_DEMO_HELP,

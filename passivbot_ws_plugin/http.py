@@ -1,4 +1,4 @@
-"""Plain HTTP on the WebSocket's port: health, and turning away. Says little to strangers."""
+"""Plain HTTP on the WebSocket's port: health, the contract, and turning away. Says little to strangers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import msgspec
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from .asyncapi import compact_json
+
 #: Never ``/health``: Passivbot's own tools take any answer of 200 there, on this very port, for
 #: their monitor relay.
 _HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 
+#: The protocol for programs: the same for everybody, and public anyway.
+_CONTRACT_PATH: Final = "/asyncapi.json"
 
 #: What is said to who asks for a WebSocket in a wrong way.
 NO_HANDSHAKE: Final = "This is no WebSocket handshake (RFC 6455 section 4.1).\n"
@@ -39,7 +43,9 @@ def answer(request: Request, failure: str | None) -> Response:
     if request.method not in ("GET", "HEAD"):
         response = respond(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET is understood here.\n")
         response.headers["Allow"] = "GET, HEAD"
-    elif request.path.partition("?")[0] not in _HEALTH_PATHS:
+    elif (path := request.path.partition("?")[0]) == _CONTRACT_PATH:
+        response = respond(HTTPStatus.OK, compact_json(), "application/json")
+    elif path not in _HEALTH_PATHS:
         response = respond(HTTPStatus.NOT_FOUND, "This is a WebSocket server; connect with ws://\n")
     elif failure is None:
         response = respond(HTTPStatus.OK, _json({"status": "ok"}), "application/json")

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 import pytest
+import schemas
 from processes import Process
 from servers import PASSWORD, auth_message
 from websockets.exceptions import ConnectionClosed
@@ -39,6 +40,7 @@ def log_in(address: str | None, password: str = PASSWORD) -> Iterator[ClientConn
 
 def receive(client: ClientConnection) -> dict[str, Any]:
     message: dict[str, Any] = json.loads(client.recv(RECEIVE_S))
+    schemas.check(message)
     return message
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import schemas
 
 from passivbot_ws_plugin.event_loop import new_event_loop
 
@@ -34,6 +35,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"  # type: ignore[attr-defined]
         report.longrepr = f"skipped in CI and not in {ALLOWED_SKIPS.name}: {report.longrepr}"  # type: ignore[attr-defined]
     return report
+
+
+@pytest.fixture(autouse=True)
+def _contract() -> Iterator[None]:
+    """Whatever a test makes a server say or hear, it is as docs/asyncapi.json says."""
+    with schemas.watched():
+        yield
 
 
 @pytest.fixture(autouse=True)

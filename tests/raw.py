@@ -18,6 +18,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import schemas
+
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
 BINARY: Final = 0x2
@@ -43,9 +45,9 @@ class RawFrame:
         return struct.unpack("!H", self.payload[:2])[0] if len(self.payload) >= 2 else None
 
     def json(self) -> Any:
-        """The payload of a text frame."""
+        """The message of a text frame, which must be as the contract says."""
         assert self.opcode == TEXT, self
-        return json.loads(self.payload)
+        return schemas.check(json.loads(self.payload))
 
 
 def frame(

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import schemas
 from monitor_files import replace
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websockets_connect
@@ -76,6 +77,7 @@ def auth_message(password: str = PASSWORD, key: str = KEY) -> str:
 async def receive(connection: ClientConnection) -> dict[str, Any]:
     async with asyncio.timeout(10):
         message: dict[str, Any] = json.loads(await connection.recv())
+    schemas.check(message)
     return message
 
 

@@ -8,8 +8,10 @@ their published fields come first and never change, what was added comes after t
 from __future__ import annotations
 
 from .from_client import (
+    CHANNELS_OF,
     DEPTH_MAX,
     ID_MAX_CHARS,
+    REQUESTS,
     SUBSCRIPTIONS_MAX,
     Auth,
     AuthProof,
@@ -55,8 +57,10 @@ from .from_server import (
 from .values import clean, clean_text
 
 __all__ = [
+    "CHANNELS_OF",
     "DEPTH_MAX",
     "ID_MAX_CHARS",
+    "REQUESTS",
     "SUBSCRIPTIONS_MAX",
     "Auth",
     "AuthProof",

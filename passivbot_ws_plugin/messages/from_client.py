@@ -28,6 +28,10 @@ SUBSCRIPTIONS_MAX: Final = 8
 
 _Names = Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=1000)]
 
+# The enumeration is for the schema only: `_check_channel` says in its answer what there is.
+_Kind = Annotated[str, Meta(max_length=256, extra_json_schema={"enum": list(EVENT_KINDS)})]
+_Kinds = Annotated[list[_Kind], Meta(max_length=1000)]
+
 
 class Auth(Struct, frozen=True):
     """A login with the published token: lower-case hex SHA-256 of password and key part.
@@ -47,7 +51,13 @@ class Auth(Struct, frozen=True):
 
 
 class Hello(Struct, frozen=True):
-    """The beginning of a SCRAM login: the mechanism, and the client-first-message."""
+    """The beginning of a SCRAM login.
+
+    Attributes:
+        mechanism: ``SCRAM-SHA-256``; there is no other.
+        data: The client-first-message (RFC 5802); the user name in it is the key part.
+        id: Echoed.
+    """
 
     mechanism: str
     data: str
@@ -55,7 +65,13 @@ class Hello(Struct, frozen=True):
 
 
 class AuthProof(Struct, frozen=True):
-    """The end of a SCRAM login: an ``auth`` with the client-final-message in ``data``."""
+    """The end of a SCRAM login: an ``auth`` with a proof in place of the token.
+
+    Attributes:
+        data: The client-final-message (RFC 5802).
+        subscribe: As in `Auth`.
+        id: Echoed.
+    """
 
     data: str
     subscribe: list[Any] | None = None
@@ -63,7 +79,12 @@ class AuthProof(Struct, frozen=True):
 
 
 class Place(Struct, frozen=True):
-    """How far a client got with a bot: the last ``seq`` that it saw, and its epoch."""
+    """How far a client got with a bot.
+
+    Attributes:
+        epoch: Of the last message of this channel that it got of the bot.
+        seq: Of the same message; 0: it got none.
+    """
 
     epoch: Annotated[str, Meta(max_length=64)]
     seq: Annotated[int, Meta(ge=0, le=2**53)]
@@ -88,13 +109,18 @@ class Subscribe(Struct, frozen=True):
     mode: Mode | None = None
     max_rate: Annotated[float, Meta(gt=0, le=1000)] | None = None
     since: Annotated[dict[str, Place], Meta(max_length=1000)] | None = None
-    kinds: _Names | None = None
+    kinds: _Kinds | None = None
     symbols: _Names | None = None
     id: bytes | None = None
 
 
 class Unsubscribe(Struct, frozen=True):
-    """A request for nothing more of a channel."""
+    """A request for nothing more of a channel.
+
+    Attributes:
+        channel: Of what.
+        id: Echoed.
+    """
 
     channel: Channel
     id: bytes | None = None
@@ -107,7 +133,12 @@ class ListBots(Struct, frozen=True):
 
 
 class GetConfig(Struct, frozen=True):
-    """A request for a bot's config; without a name, the first bot's."""
+    """A request for a bot's config.
+
+    Attributes:
+        bot: The bot's name; None: the first that has a config.
+        id: Echoed.
+    """
 
     bot: str | None = None
     id: bytes | None = None
@@ -128,7 +159,7 @@ _SUBSCRIBE_USAGE: Final = (
 )
 
 #: Each request's struct, and what is said to a client that got it wrong.
-_REQUESTS: Final[Mapping[str, tuple[type[Request], str]]] = {
+REQUESTS: Final[Mapping[str, tuple[type[Request], str]]] = {
     "auth": (Auth, "auth needs token and public_key_part, both strings; subscribe, if any, is a list"),
     "hello": (Hello, "hello needs mechanism and data, both strings"),
     "subscribe": (Subscribe, _SUBSCRIBE_USAGE),
@@ -139,7 +170,7 @@ _REQUESTS: Final[Mapping[str, tuple[type[Request], str]]] = {
 }
 
 #: What belongs to some channels only.
-_CHANNELS_OF: Final[Mapping[str, tuple[Channel, ...]]] = {
+CHANNELS_OF: Final[Mapping[str, tuple[Channel, ...]]] = {
     "mode": ("statistics",),
     "max_rate": ("statistics",),
     "since": ("statistics", "events"),
@@ -159,17 +190,20 @@ def decode(frame: str | bytes) -> Request:
     """
     if not isinstance(frame, str):
         raise ProtocolError("invalid_message", "send JSON in text frames, not binary ones")
-    document = _parse(frame)
+    return _read(_parse(frame))
+
+
+def _read(document: object) -> Request:
     if not isinstance(document, dict):
         raise ProtocolError("invalid_message", "a message is a JSON object with a type")
     request_id = _request_id(document)
     name = document.get("type")
     if not isinstance(name, str):
         raise ProtocolError("invalid_message", "a message needs a type, a string", id=request_id)
-    if name not in _REQUESTS:
-        known = ", ".join(_REQUESTS)
+    if name not in REQUESTS:
+        known = ", ".join(REQUESTS)
         raise ProtocolError("unknown_type", f"unknown type; there is {known}", id=request_id)
-    kind, usage = _REQUESTS[name]
+    kind, usage = REQUESTS[name]
     if kind is Auth and "data" in document and "token" not in document:
         kind, usage = AuthProof, "auth after a challenge needs data, a string; subscribe, if any, is a list"
     request = _convert(document, kind, usage, request_id)
@@ -205,7 +239,7 @@ def _convert(document: dict[str, Any], kind: type[Request], usage: str, request_
 
 
 def _check_channel(request: Subscribe) -> None:
-    for name, channels in _CHANNELS_OF.items():
+    for name, channels in CHANNELS_OF.items():
         if getattr(request, name) is not None and request.channel not in channels:
             raise ProtocolError(
                 "invalid_message", f"{name} is for {' and '.join(channels)} only", id=request.id

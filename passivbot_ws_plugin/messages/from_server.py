@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from passivbot_hooks import Event, Health, Position, Statistics
 from passivbot_ws_plugin.errors import ErrorCode
@@ -18,6 +18,11 @@ Channel = Literal["statistics", "events", "config"]
 
 #: Whether statistics come whole, or as merge patches where that is shorter.
 Mode = Literal["full", "delta"]
+
+# Bounds of what is sent are facts for the schema; nothing is checked by them here.
+_FromZero = Annotated[int, Meta(ge=0)]
+_FromOne = Annotated[int, Meta(ge=1)]
+_Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class AuthResult(Struct, frozen=True, tag_field="type", tag="auth_result"):
@@ -37,14 +42,29 @@ class AuthResult(Struct, frozen=True, tag_field="type", tag="auth_result"):
 
 
 class Challenge(Struct, frozen=True, tag_field="type", tag="challenge"):
-    """The answer to ``hello``: SCRAM's server-first-message (RFC 5802)."""
+    """The answer to ``hello``.
+
+    Attributes:
+        data: SCRAM's server-first-message (RFC 5802).
+        id: The request's id.
+    """
 
     data: str
     id: Raw | UnsetType = UNSET
 
 
 class PositionData(Struct, frozen=True):
-    """One held side; see `passivbot_hooks.Position` for the units."""
+    """One held side of one symbol.
+
+    Attributes:
+        symbol: CCXT's unified symbol, such as ``BTC/USDT:USDT``.
+        side: ``long`` or ``short``.
+        size: In the base currency or in contracts; absolute.
+        entry_price: The average one, in the quote currency.
+        upnl: Unrealised profit and loss, in the quote currency.
+        last_price: The last one that the bot knows, in the quote currency.
+        wallet_exposure: Size times entry price over balance.
+    """
 
     symbol: str
     side: str
@@ -61,7 +81,18 @@ class PositionData(Struct, frozen=True):
 
 
 class HealthData(Struct, frozen=True):
-    """The bot's counters; see `passivbot_hooks.Health`."""
+    """The bot's counters since it started.
+
+    Attributes:
+        started_at: When it started, milliseconds since 1970 UTC.
+        fills: Orders filled.
+        orders_placed: Orders placed.
+        orders_cancelled: Orders cancelled.
+        errors_last_hour: Errors in the last hour.
+        ws_reconnects: Reconnections to the exchange's stream.
+        rate_limits: Times that the exchange limited the bot's rate.
+        pnl: Realised profit and loss since the start, in the quote currency.
+    """
 
     started_at: int | None = None
     fills: int | None = None
@@ -74,9 +105,22 @@ class HealthData(Struct, frozen=True):
 
 
 class StatisticsData(Struct, frozen=True):
-    """One snapshot: the six published fields, then the extras; see `passivbot_hooks.Statistics`.
+    """One snapshot of a bot: the six published fields, then the extras.
 
-    The positions are in the order of their keys (`PositionData.key`).
+    Attributes:
+        timestamp: When the bot took it, milliseconds since 1970 UTC.
+        balance: The wallet balance, in the quote currency.
+        upnl: Unrealised profit and loss of all positions, in the quote currency; None if that of
+            any is unknown.
+        open_orders_count: Orders that wait at the exchange.
+        active_symbols_count: Symbols that the bot manages now.
+        positions: The held sides, in the order of ``symbol|side``.
+        exchange: The exchange's name, such as ``bybit``.
+        quote: The quote currency, such as ``USDT``.
+        status: ``running``, ``stale`` (no fresh snapshot for 90 s) or ``stopped``.
+        realized_pnl: Realised profit and loss that the bot knows of, in the quote currency.
+        health: The bot's counters.
+        version: The bot's version.
     """
 
     timestamp: int | None
@@ -110,7 +154,7 @@ class StatisticsMessage(Struct, frozen=True, tag_field="type", tag="statistics")
     data: StatisticsData
     bot: str
     epoch: str
-    seq: int
+    seq: _FromOne
 
 
 class StatisticsDelta(Struct, frozen=True, tag_field="type", tag="statistics_delta"):
@@ -121,18 +165,26 @@ class StatisticsDelta(Struct, frozen=True, tag_field="type", tag="statistics_del
         epoch: As in `StatisticsMessage`.
         base: The state that it is to be applied to.
         seq: The state that it makes.
-        patch: A patch of the keyed form of the state; see `passivbot_ws_plugin.keyed`.
+        patch: What to apply.
     """
 
     bot: str
     epoch: str
-    base: int
-    seq: int
+    base: _FromOne
+    seq: _FromOne
     patch: Raw
 
 
 class EventData(Struct, frozen=True):
-    """Something that happened to a bot; see `passivbot_hooks.Event`."""
+    """Something that happened to a bot.
+
+    Attributes:
+        timestamp: When, milliseconds since 1970 UTC.
+        kind: What, such as ``fill``; docs/hooks.md lists the kinds. There may be more of them later.
+        symbol: CCXT's unified symbol, if it concerns one.
+        side: The side of the position that it concerns, ``long`` or ``short``, if it concerns one.
+        details: More of it, by name; docs/hooks.md lists what each kind has.
+    """
 
     timestamp: int
     kind: str
@@ -142,12 +194,19 @@ class EventData(Struct, frozen=True):
 
 
 class EventMessage(Struct, frozen=True, tag_field="type", tag="event"):
-    """An event. ``seq`` counts this bot's events, those that this client filters out too."""
+    """An event.
+
+    Attributes:
+        data: What happened.
+        bot: The bot's name.
+        epoch: As in `StatisticsMessage`.
+        seq: Counts this bot's events, from 1, those too that this client filters out.
+    """
 
     data: EventData
     bot: str
     epoch: str
-    seq: int
+    seq: _FromOne
 
 
 class Gap(Struct, frozen=True, tag_field="type", tag="gap"):
@@ -163,17 +222,24 @@ class Gap(Struct, frozen=True, tag_field="type", tag="gap"):
 
     bot: str
     epoch: str
-    first: int
-    last: int | None
+    first: _FromOne
+    last: _FromOne | None
     channel: Literal["events"] = "events"
 
 
 class ConfigMessage(Struct, frozen=True, tag_field="type", tag="config"):
-    """The answer to ``get_config``: the whole config, and its hash (see `ConfigChanged`)."""
+    """The answer to ``get_config``.
+
+    Attributes:
+        data: The whole config, without Passivbot's own ``_`` keys.
+        bot: The bot's name.
+        hash: As in `ConfigChanged`.
+        id: The request's id.
+    """
 
     data: Raw
     bot: str
-    hash: str
+    hash: _Sha256
     id: Raw | UnsetType = UNSET
 
 
@@ -190,7 +256,7 @@ class ConfigChanged(Struct, frozen=True, tag_field="type", tag="config_changed")
     """
 
     bot: str
-    hash: str
+    hash: _Sha256
     paths: list[str] | None
     values: dict[str, Any] | UnsetType = UNSET
 
@@ -212,15 +278,21 @@ class BotData(Struct, frozen=True):
     bot: str
     status: str | None
     timestamp: int | None
-    age_ms: int | None
+    age_ms: _FromZero | None
     exchange: str | None
     has_config: bool
-    seq: int
-    event_seq: int
+    seq: _FromZero
+    event_seq: _FromZero
 
 
 class Bots(Struct, frozen=True, tag_field="type", tag="bots"):
-    """The answer to ``list_bots``."""
+    """The answer to ``list_bots``.
+
+    Attributes:
+        data: Each bot that is known, those too that are gone.
+        epoch: As in `StatisticsMessage`.
+        id: The request's id.
+    """
 
     data: list[BotData]
     epoch: str
@@ -252,7 +324,12 @@ class Subscribed(Struct, frozen=True, tag_field="type", tag="subscribed"):
 
 
 class Unsubscribed(Struct, frozen=True, tag_field="type", tag="unsubscribed"):
-    """The answer to ``unsubscribe``: nothing more comes of that channel."""
+    """The answer to ``unsubscribe``: nothing more comes of that channel.
+
+    Attributes:
+        channel: Of what.
+        id: The request's id.
+    """
 
     channel: Channel
     id: Raw | UnsetType = UNSET
@@ -265,7 +342,13 @@ class Pong(Struct, frozen=True, tag_field="type", tag="pong"):
 
 
 class Error(Struct, frozen=True, tag_field="type", tag="error"):
-    """The answer to what cannot be done."""
+    """The answer to what cannot be done.
+
+    Attributes:
+        message: For people.
+        code: For programs.
+        id: The request's id.
+    """
 
     message: str
     code: ErrorCode

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import schemas
 from raw import PING, TEXT, RawClient, frame, raw, text
 from servers import auth_message, connect
 from websockets.exceptions import WebSocketException
@@ -53,6 +54,8 @@ async def good(address: str, password: str, figures: Figures, *, source: str, me
                 async for message in connection:
                     arrived_ms = time.time() * 1000
                     update = json.loads(message)
+                    if wrong := schemas.fault(update):
+                        figures.errors.append(wrong)
                     if update["type"] != "statistics":
                         continue
                     epoch, seq = update["epoch"], update["seq"]
@@ -77,7 +80,10 @@ async def bad_login(address: str, source: str, figures: Figures) -> None:
     try:
         async with connect(address, local_addr=(source, 0), open_timeout=20) as connection:
             await connection.send(auth_message("wrong"))
-            if json.loads(await connection.recv())["success"]:
+            result = json.loads(await connection.recv())
+            if wrong := schemas.fault(result):
+                figures.errors.append(wrong)
+            if result["success"]:
                 figures.errors.append("a wrong password was let in")
     except (OSError, WebSocketException):
         figures.refused += 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import EXAMPLES, Process
+from processes import EXAMPLES, ROOT, Process
 from servers import KEY, PASSWORD, auth_message, write_config
 
 from passivbot_ws_plugin.cli import main
@@ -54,6 +54,11 @@ def test_token_says_what_is_wrong_with_the_config(
 ) -> None:
     assert main(["token", str(write_config(tmp_path / "live.hjson", **live))]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_asyncapi_prints_the_committed_contract(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["asyncapi"]) == 0
+    assert capsys.readouterr().out == (ROOT / "docs" / "asyncapi.json").read_text(encoding="ascii")
 
 
 def test_token_of_no_file(capsys: pytest.CaptureFixture[str]) -> None:

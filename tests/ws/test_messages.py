@@ -40,8 +40,8 @@ def test_the_published_messages_are_to_the_letter() -> None:
         "message": "no",
         "code": "internal",
     }
-    assert encode(ConfigMessage(encode_value({"live": {}}), "main", "f0")) == (
-        b'{"type":"config","data":{"live":{}},"bot":"main","hash":"f0"}'
+    assert encode(ConfigMessage(encode_value({"live": {}}), "main", "f0" * 32)) == (
+        b'{"type":"config","data":{"live":{}},"bot":"main","hash":"' + b"f0" * 32 + b'"}'
     )
 
 

@@ -25,6 +25,7 @@ from servers import (
 from websockets.exceptions import ConnectionClosed
 
 from passivbot_hooks.testing import make_statistics
+from passivbot_ws_plugin.asyncapi import make_document
 from passivbot_ws_plugin.audit import Audit
 from passivbot_ws_plugin.auth import make_token
 from passivbot_ws_plugin.cache import Cache
@@ -211,6 +212,16 @@ async def test_health_says_little(path: str) -> None:
     async with serving() as (_, address):
         status, body = await plain_http(address, "GET", path)
         assert (status, json.loads(body)) == (200, {"status": "ok"})
+
+
+async def test_the_contract_is_served_to_anybody() -> None:
+    async with serving() as (_, address):
+        status, body = await plain_http(address, "GET", "/asyncapi.json?x")
+        assert (status, json.loads(body)) == (200, make_document())
+        assert await plain_http(address, "HEAD", "/asyncapi.json") == (200, b"")
+        assert (await plain_http(address, "POST", "/asyncapi.json"))[0] == 405
+        assert (await plain_http(address, "GET", "/prefix/asyncapi.json"))[0] == 404
+        assert PASSWORD.encode() not in body
 
 
 async def test_any_path_is_served_because_proxies_have_prefixes(

@@ -5,10 +5,12 @@ A page under test reports by POST to the HTTP server that it came from.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import queue
 import re
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +21,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from clients import address_of
 from demo_server import JS_CLIENT, Credentials, demo_server, published_client
-from processes import WAIT_S, Process
+from processes import EXAMPLES, WAIT_S, Process
+from publishing import put_statistics
+from servers import KEY, PASSWORD, free_port, serving, write_config
+
+from passivbot_hooks import Event, Position
+from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.messages import event_data
 
 CHROMIUM = shutil.which("chromium") or "chromium"
 
@@ -64,12 +73,18 @@ for (const level of ["log", "error"]) {
 DRIVER: Final = """
 const element = (selector) => document.querySelector(selector);
 const text = (selector) => element(selector)?.textContent ?? null;
+const all = (selector) => Array.from(document.querySelectorAll(selector));
 const cells = (row) => Array.from(row.cells, (cell) => cell.textContent);
 function tell() {
   report({
     state: text("#state"),
     bot: text(".bot h2"),
     status: text(".status"),
+    isOld: element("#bots").classList.contains("old"),
+    cards: all(".bot").map((card) => [card.querySelector("h2").textContent, card.classList.contains("old")]),
+    events: all("#events li").map((line) => Array.from(line.children, (part) => part.textContent)),
+    note: text("#note"),
+    foreign: document.querySelectorAll("main img, main b, #events img, #events b, #note b").length,
     balance: text(".balance"),
     quote: text(".quote"),
     upnl: text(".upnl"),
@@ -85,8 +100,17 @@ function logIn({ address, password, keyPart }) {
   element("#key").value = keyPart;
   element("#login").requestSubmit();
 }
-new MutationObserver(tell).observe(document.body, { subtree: true, childList: true, characterData: true });
+new MutationObserver(tell).observe(document.body, {
+  subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["class"],
+});
 """
+
+
+#: What page.html loads, by path.
+MODULES: Final = {
+    f"/{module.name}": ("text/javascript", module.read_text(encoding="utf-8"))
+    for module in JS_CLIENT.glob("*.mjs")
+}
 
 
 class Site:
@@ -145,11 +169,21 @@ class Site:
 
 
 @contextmanager
-def browsing(path: str, pages: dict[str, tuple[str, str]], profile: Path) -> Iterator[Site]:
-    """A browser of its own that looks at one page of a site of its own."""
+def browsing(
+    path: str, pages: dict[str, tuple[str, str]], profile: Path, *, host: str = "127.0.0.1"
+) -> Iterator[Site]:
+    """A browser of its own that looks at one page of a site of its own.
+
+    Args:
+        path: The page's path.
+        pages: The site: content type and text by path.
+        profile: A folder for the browser.
+        host: What the browser takes the site's name for.
+    """
+    flags = (*FLAGS, f"--user-data-dir={profile}", f"--host-resolver-rules=MAP {host} 127.0.0.1")
     with (
         closing(Site(pages)) as site,
-        Process(CHROMIUM, *FLAGS, f"--user-data-dir={profile}", site.address + path) as browser,
+        Process(CHROMIUM, *flags, site.address.replace("127.0.0.1", host) + path) as browser,
     ):
         yield site
         browser.end()
@@ -198,19 +232,16 @@ def driven_page(*attempts: Credentials) -> dict[str, tuple[str, str]]:
     """
     return {
         "/page.html": ("text/html", html.replace("</html>", scripts)),
-        "/passivbot-client.mjs": (
-            "text/javascript",
-            (JS_CLIENT / "passivbot-client.mjs").read_text(encoding="utf-8"),
-        ),
         "/reporter.js": ("text/javascript", REPORTER),
         "/driver.js": ("text/javascript", DRIVER + turns),
+        **MODULES,
     }
 
 
 def test_page_shows_live_figures(server: Credentials, tmp_path: Path) -> None:
     with browsing("/page.html", driven_page(server), tmp_path / "profile") as site:
         [page] = site.wait_for(lambda report: len(report[0]["positions"]) > 0)
-        assert page["state"] == "Connected"
+        assert (page["state"], page["isOld"]) == ("Live", False)
         assert (page["bot"], page["status"], page["quote"]) == (server.key_part, "running", "USDT")
         assert re.fullmatch(r"[\d,]+\.\d\d", page["balance"])
         assert re.fullmatch(r"-?[\d,]+\.\d\d", page["upnl"])
@@ -234,12 +265,84 @@ def test_page_tells_why_a_login_failed_and_takes_another(server: Credentials, tm
         site.wait_for(lambda report: report[0]["bot"] is not None)
 
 
-def test_page_tells_that_the_server_went_away(tmp_path: Path) -> None:
-    with ExitStack() as server:
-        credentials = server.enter_context(demo_server())
-        with browsing("/page.html", driven_page(credentials), tmp_path / "profile") as site:
-            site.wait_for(lambda report: report[0]["bot"] is not None)
-            server.close()
-            [page] = site.wait_for(lambda report: report[0]["state"].startswith("Not connected"))
-            assert page["state"] == "Not connected: the server is going away; try again later"
-            assert page["bot"] is not None  # the last figures stay
+def test_page_greys_what_is_not_live_and_comes_back(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "live.hjson", websocket_port=free_port())
+    host = (sys.executable, EXAMPLES / "minimal_host.py", config)
+    with ExitStack() as first:
+        bot = first.enter_context(Process(*host, cwd=tmp_path))
+        pages = driven_page(Credentials(address_of(bot), PASSWORD, KEY))
+        with browsing("/page.html", pages, tmp_path / "profile") as site:
+            site.wait_for(lambda report: report[0]["bot"] is not None and not report[0]["isOld"])
+            bot.end()
+            [page] = site.wait_for(lambda report: report[0]["state"].startswith("Not live"))
+            assert re.fullmatch(r"Not live: the server is going away; trying again at \d.*", page["state"])
+            assert page["isOld"]
+            assert page["bot"] == "main"  # the last figures stay
+            assert page["button"] == "Disconnect"
+            with Process(*host, cwd=tmp_path):
+                site.wait_for(
+                    lambda report: report[0]["state"] == "Live" and report[0]["cards"] == [["main", False]]
+                )
+
+
+async def test_page_shows_bots_and_events_as_the_text_that_they_are(tmp_path: Path) -> None:
+    cache, html = Cache(), "<b>x</b><img src=x onerror=report(1)>"
+    async with serving(cache) as (server, address):
+        put_statistics(server, cache)
+        put_statistics(
+            server, cache, html, status="stopped", quote=html, positions=(Position(html, "long", 1.0, 1.0),)
+        )
+        pages = driven_page(Credentials(address, PASSWORD, KEY))
+        with browsing("/page.html", pages, tmp_path / "profile") as site:
+            [page] = await asyncio.to_thread(site.wait_for, lambda report: len(report[0]["cards"]) == 2)
+            assert page["cards"] == [["main", False], [html, True]]  # what is stopped is not live
+            for seq in range(1, 23):
+                event = Event(0, "error", symbol=html, details={html: seq})
+                assert cache.put_event("main", seq, event_data(event))
+                server.publish("events", "main")
+            [page] = await asyncio.to_thread(
+                site.wait_for, lambda report: any(f"{html} 22" in line for line in report[0]["events"])
+            )
+    assert len(page["events"]) == 20
+    assert page["events"][0][1:] == ["main", "error", html, f"{html} 22"]
+    assert page["foreign"] == 0
+
+
+async def test_page_tells_what_its_key_may_not_see(tmp_path: Path) -> None:
+    password = "another password of some length"
+    async with serving(keys={"guest": {"password": password, "scopes": ["config"]}}) as (_, address):
+        pages = driven_page(Credentials(address, password, "guest"))
+        with browsing("/page.html", pages, tmp_path / "profile") as site:
+            [page] = await asyncio.to_thread(site.wait_for, lambda report: bool(report[0]["note"]))
+            assert (page["state"], page["note"]) == ("Live", "this key may not see the statistics")
+
+
+def test_page_says_why_a_plain_page_from_elsewhere_cannot_log_in(server: Credentials, tmp_path: Path) -> None:
+    with browsing("/page.html", driven_page(server), tmp_path / "profile", host="elsewhere.test") as site:
+        [page] = site.wait_for(lambda report: report[0]["state"].startswith("Not connected: "))
+    assert page["state"].endswith("open it over https://, or from localhost")
+
+
+def test_module_tries_again_at_once_when_the_network_is_back(tmp_path: Path) -> None:
+    script = f"""
+    import {{ connect }} from "/passivbot-client.mjs";
+    connect({{
+      url: "ws://127.0.0.1:{free_port()}", password: "x", publicKeyPart: "y",
+      retry: {{ baseMs: 1e9, maxMs: 1e9 }},
+      onState({{ state }}) {{
+        report(state);
+        if (state === "waiting") window.dispatchEvent(new Event("online"));
+      }},
+    }});
+    """
+    html = '<script src="/reporter.js"></script><script type="module" src="/script.js"></script>'
+    pages = {
+        "/": ("text/html", html),
+        "/reporter.js": ("text/javascript", REPORTER),
+        "/script.js": ("text/javascript", script),
+        **MODULES,
+    }
+    with browsing("/", pages, tmp_path / "profile") as site:
+        for _ in range(3):
+            site.wait_for(lambda report: report == ["connecting"])
+            site.wait_for(lambda report: report == ["waiting"])

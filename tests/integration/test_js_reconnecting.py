@@ -298,39 +298,41 @@ async def test_a_success_before_the_proof_is_not_believed() -> None:
 async def test_a_delta_that_fits_nothing_is_not_applied_and_begins_anew() -> None:
     """Twice: after the second the server is asked for whole states."""
     asked: list[dict[str, Any]] = []
-    state = {"balance": 1.0, "positions": []}
 
-    def delta(base: int) -> dict[str, Any]:
-        return {
-            "type": "statistics_delta", "bot": "main", "epoch": "e", "base": base, "seq": base + 1,
-            "patch": {"balance": 2.0},
-        }  # fmt: skip
+    async def state(connection: ServerConnection, bot: str, seq: int) -> None:
+        data = {"balance": float(seq), "positions": []}
+        await say(connection, type="statistics", data=data, bot=bot, epoch="e", seq=seq)
+
+    async def delta(connection: ServerConnection, bot: str, base: int) -> None:
+        patch = {"balance": float(base + 1)}
+        await say(
+            connection, type="statistics_delta", bot=bot, epoch="e", base=base, seq=base + 1, patch=patch
+        )  # fmt: skip
 
     async def talk(connection: ServerConnection) -> None:
         await hear(connection)
         await say(connection, type="auth_result", success=True, message="")
         await say(connection, type="subscribed", channel="statistics", epoch="e", id="statistics")
-        await say(connection, type="statistics", data=state, bot="main", epoch="e", seq=1)
-        await say(connection, type="statistics", data=state, bot="other", epoch="e", seq=5)
-        for _ in range(2):
-            await say(connection, **delta(7))
-            await say(connection, **delta(1))  # would fit what was there before
-            request = await hear(connection)
-            asked.append(request)
-            await say(connection, type="subscribed", channel="statistics", epoch="e", id=request["id"])
-            await say(
-                connection, type="statistics", data={**state, "balance": 9.0}, bot="main", epoch="e", seq=9
-            )
+        await state(connection, "main", 1)
+        await state(connection, "other", 5)
+        for other in (5, 6):
+            await delta(connection, "main", 77)
+            await delta(connection, "main", 1)  # would fit what was there before
+            await delta(connection, "other", other)  # is on its way while the client subscribes anew
+            asked.append(await hear(connection))
+            await say(connection, type="subscribed", channel="statistics", epoch="e", id=asked[-1]["id"])
+            await state(connection, "main", 9)
+            await delta(connection, "other", other)  # and comes again, as the new subscription's
         await connection.wait_closed()
 
     async with other_server(talk) as address, watching(address, method="token") as watcher:
-        while len([told for told in watcher.heard if told[0] == "statistics"]) < 4:
-            await watcher.next()
-    balances = [(told[2]["bot"], told[1]["balance"]) for told in watcher.heard if told[0] == "statistics"]
-    assert balances == [("main", 1.0), ("other", 1.0), ("main", 9.0), ("main", 9.0)]
+        await watcher.wait_for("statistics", bot="other", seq=7)
+    told = [(line[2]["bot"], line[1]["balance"]) for line in watcher.heard if line[0] == "statistics"]
+    assert told == [("main", 1), ("other", 5), ("main", 9), ("other", 6), ("main", 9), ("other", 7)]
     assert [request["mode"] for request in asked] == ["delta", "full"]
-    assert asked[0]["since"] == {"other": {"epoch": "e", "seq": 5}}
-    assert {told[0] for told in watcher.heard} == {"state", "subscribed", "statistics"}
+    assert [request["since"] for request in asked] == [
+        {"other": {"epoch": "e", "seq": 5}}, {"other": {"epoch": "e", "seq": 6}},
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

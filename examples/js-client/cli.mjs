@@ -59,14 +59,16 @@ const connection = open({
 function tellState({ state, reason, retryInMs }) {
   if (state === "live") {
     ask();
+    if (!flags.list) tellOfSilence();
   } else if (state === "waiting") {
-    const help = advice(reason ?? "");
-    if (isOneTry || help) {
-      console.error(help ? `${reason}\n${help}` : `${reason}; try again later`);
-      end(1);
-    } else {
-      console.error(`${reason}; trying again in ${((retryInMs ?? 0) / 1000).toFixed(1)} s`);
+    // A certificate does not mend itself.
+    const isLast = isOneTry || /certificate/i.test(reason ?? "");
+    const again = isOneTry ? "try again later" : `trying again in ${((retryInMs ?? 0) / 1000).toFixed(1)} s`;
+    console.error(isLast && !isOneTry ? reason : `${reason}; ${again}`);
+    if (/certificate|network error/i.test(reason ?? "") && url.startsWith("wss://")) {
+      console.error("If its certificate is your own, name it: NODE_EXTRA_CA_CERTS=cert.pem node cli.mjs ...");
     }
+    if (isLast) end(1);
   } else if (state === "ended") {
     if (exitCode === null) {
       console.error(`${reason}; trying again will not help`);
@@ -95,6 +97,18 @@ async function ask() {
     if (exitCode !== null) return; // it was we who left
     console.error(`server: ${/** @type {Error} */ (error).message}`);
     if (isOneTry) end(1);
+  }
+}
+
+/** Who sees nothing is to know that it is not the connection. */
+async function tellOfSilence() {
+  try {
+    const bots = (await connection.listBots()).filter(({ bot }) => flags.bot?.includes(bot) ?? true);
+    if (exitCode === null && bots.every(({ seq }) => seq === 0)) {
+      console.error(`connected; nothing is known of ${flags.bot?.join(", ") ?? "any bot"} yet`);
+    }
+  } catch {
+    // a server of the published interface says it by itself
   }
 }
 
@@ -137,13 +151,6 @@ function skip(what) {
 function end(code) {
   exitCode ??= code;
   connection.close();
-}
-
-/** What to do about a failure that waiting does not mend. @param {string} reason */
-function advice(reason) {
-  return /certificate/i.test(reason)
-    ? "If the certificate is your own, name it: NODE_EXTRA_CA_CERTS=cert.pem node cli.mjs ..."
-    : "";
 }
 
 function readArguments() {
@@ -195,7 +202,8 @@ async function findWebSocket() {
     // @ts-ignore: the package has no types of its own
     return (await import("ws")).WebSocket;
   } catch {
-    console.error(`this Node has no WebSocket of its own; run "npm install --omit=dev" in ${import.meta.dirname ?? "this folder"}`);
+    const folder = import.meta.dirname ?? "this folder";
+    console.error(`this Node has no WebSocket of its own; run "npm install --omit=dev" in ${folder}`);
     return process.exit(1);
   }
 }

@@ -200,7 +200,7 @@ export class Link {
 
   /** @param {ErrorEvent} event browsers tell nothing in it, Node does */
   #stumble({ message, error }) {
-    this.#detail = message || error?.message || "";
+    this.#detail = error?.cause?.message || message || error?.message || "";
     if (!this.#isOpen) {
       this.#closed(1006, ""); // Node 22 sends no close event after this one
     }

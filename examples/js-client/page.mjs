@@ -11,13 +11,20 @@ const EVENTS_MAX = 20;
 const find = (selector, within = document) => within.querySelector(selector);
 const money = (/** @type {number | null | undefined} */ value) =>
   value?.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 }) ?? "–";
-const exact = (/** @type {number | null} */ value) => value?.toLocaleString("en", { maximumSignificantDigits: 6 }) ?? "–";
+const exact = (/** @type {number | null} */ value) =>
+  value?.toLocaleString("en", { maximumSignificantDigits: 6 }) ?? "–";
 const clock = (/** @type {number | null} */ ms) => (ms === null ? "" : new Date(ms).toLocaleTimeString());
 const direction = (/** @type {number | null | undefined} */ value) => (!value ? "" : value > 0 ? "up" : "down");
 
-/** Each bot's card, and the run of the server that its figures are from. @type {Map<string, { card: HTMLElement, epoch?: string }>} */
+/**
+ * Each bot's card, and the run of the server that its figures are from.
+ * @type {Map<string, { card: HTMLElement, epoch?: string }>}
+ */
 const cards = new Map();
-/** What came since the page was drawn last: the latest of each bot. @type {Map<string, { data: Statistics, epoch?: string }>} */
+/**
+ * What came since the page was drawn last: the latest of each bot.
+ * @type {Map<string, { data: Statistics, epoch?: string }>}
+ */
 const latest = new Map();
 /** @type {import("./passivbot-client.mjs").Connection | null} */
 let connection = null;
@@ -48,6 +55,7 @@ function showState({ state, code, reason, retryInMs = 0 }) {
     find("#password").value = ""; // the connection keeps it, to come back with
     note("");
     show("live", "Live");
+    tellOfSilence();
   } else if (state === "waiting") {
     show("waiting", `Not live: ${reason}; trying again at ${clock(Date.now() + retryInMs)}`);
   } else {
@@ -56,8 +64,19 @@ function showState({ state, code, reason, retryInMs = 0 }) {
   }
 }
 
+/** Who sees nothing is to know that it is not the connection. */
+async function tellOfSilence() {
+  try {
+    const bots = await connection?.listBots();
+    if (bots?.every(({ seq }) => seq === 0) && find("#note").hidden) note("Nothing is known of any bot yet.");
+  } catch {
+    // a server of the published interface says it by itself
+  }
+}
+
 /** Statistics may come faster than a page is drawn: what is drawn is the latest. */
 function draw() {
+  note("");
   for (const [bot, { data, epoch }] of latest) {
     showStatistics(bot, data, epoch);
   }
@@ -109,7 +128,9 @@ function row({ symbol, side, size, entry_price, upnl }) {
 /** @param {string[]} parts */
 function showEvent(...parts) {
   const item = document.createElement("li");
-  item.append(...parts.filter(Boolean).map((textContent) => Object.assign(document.createElement("span"), { textContent })));
+  for (const textContent of parts.filter(Boolean)) {
+    item.append(Object.assign(document.createElement("span"), { textContent }));
+  }
   find("#events").hidden = false;
   find("#events ol").prepend(item);
   find(`#events li:nth-child(n + ${EVENTS_MAX + 1})`)?.remove();
@@ -142,7 +163,8 @@ function logIn() {
       const more = Object.entries(details).map(([name, value]) => `${name} ${value}`);
       showEvent(clock(timestamp), bot, kind, symbol ?? "", side ?? "", more.join(", "));
     },
-    onGap: ({ bot, first, last }) => showEvent("", bot, last === null ? "events were lost" : `${last - first + 1} events were lost`),
+    onGap: ({ bot, first, last }) =>
+      showEvent("", bot, `${last === null ? "some" : last - first + 1} events are lost`),
     onError({ message, channel }) {
       if (channel !== "events") note(message);
     },

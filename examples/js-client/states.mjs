@@ -134,8 +134,8 @@ export class EventPlaces {
  * @returns {Record<string, unknown>} with the positions as an object
  */
 function toKeyed(data) {
-  const keys = data.positions.map((/** @type {Message} */ position) => [`${position.symbol}|${position.side}`, position]);
-  return { ...data, positions: Object.fromEntries(keys) };
+  const named = data.positions.map((/** @type {Message} */ held) => [`${held.symbol}|${held.side}`, held]);
+  return { ...data, positions: Object.fromEntries(named) };
 }
 
 /**

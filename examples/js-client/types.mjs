@@ -41,7 +41,10 @@
  * @property {Record<string, unknown>} details
  */
 
-/** @typedef {{ bot?: string, epoch?: string, seq?: number }} Origin which bot, which run of the server, and the number */
+/**
+ * Which bot, which run of the server, and the number within that.
+ * @typedef {{ bot?: string, epoch?: string, seq?: number }} Origin
+ */
 
 /**
  * Events that are lost to this client: it was away, or slow, for too long.
@@ -76,7 +79,10 @@
  * @property {number} [retryInMs] how long it waits
  */
 
-/** @typedef {{ message: string, code?: string, channel?: string }} ServerError `channel`: the subscription that was refused */
+/**
+ * `channel`: the subscription that was refused.
+ * @typedef {{ message: string, code?: string, channel?: string }} ServerError
+ */
 
 /**
  * What there is a callback for is subscribed to.

@@ -1,29 +1,22 @@
-"""The JavaScript clients in a real headless Chromium, against a real server that serves a paper bot.
-
-A page under test reports by POST to the HTTP server that it came from.
-"""
+"""The JavaScript clients in a real headless Chromium, against real servers."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import queue
 import re
 import shutil
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
+from chromium import REPORTER, browsing
 from clients import address_of
 from demo_server import JS_CLIENT, Credentials, demo_server, published_client
-from processes import EXAMPLES, WAIT_S, Process
+from processes import EXAMPLES, Process
 from publishing import put_statistics
 from servers import KEY, PASSWORD, free_port, serving, write_config
 
@@ -31,35 +24,7 @@ from passivbot_hooks import Event, Position
 from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.messages import event_data
 
-CHROMIUM = shutil.which("chromium") or "chromium"
-
 pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
-
-#: What a cold browser may take to start and report; seconds.
-REPORT_S: Final = 40.0
-
-FLAGS: Final = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-
-#: Sends reports in order; `report` is what the other scripts call.
-REPORTER: Final = """
-let last = Promise.resolve();
-function report(...parts) {
-  const body = JSON.stringify(parts);
-  last = last.then(() => fetch("/report", { method: "POST", body }));
-}
-window.addEventListener("error", (event) => report("page error", event.message));
-window.addEventListener("unhandledrejection", (event) => report("page error", String(event.reason)));
-"""
 
 #: The console of the page, to the test.
 CONSOLE: Final = """
@@ -111,82 +76,6 @@ MODULES: Final = {
     f"/{module.name}": ("text/javascript", module.read_text(encoding="utf-8"))
     for module in JS_CLIENT.glob("*.mjs")
 }
-
-
-class Site:
-    """Pages for the browser, and the reports that they send back."""
-
-    def __init__(self, pages: dict[str, tuple[str, str]]) -> None:
-        self.reports: queue.Queue[Any] = queue.Queue()
-        self.heard: list[Any] = []
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                if self.path not in pages:
-                    self.send_error(HTTPStatus.NOT_FOUND)
-                    return
-                content_type, text = pages[self.path]
-                self._answer(HTTPStatus.OK, content_type, text.encode())
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                site.reports.put(json.loads(body))
-                self._answer(HTTPStatus.OK, "text/plain", b"")
-
-            def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", f"{content_type}; charset=utf-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: object) -> None:
-                pass  # not into the tests' output
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-
-    def wait_for(self, is_it: Callable[[Any], bool]) -> Any:
-        """The next report for which that is true."""
-        deadline = time.monotonic() + REPORT_S
-        while True:
-            try:
-                report = self.reports.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                raise AssertionError(f"never reported; last heard: {self.heard[-5:]}") from None
-            self.heard.append(report)
-            assert report[0] != "page error", report
-            if is_it(report):
-                return report
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(WAIT_S)
-
-
-@contextmanager
-def browsing(
-    path: str, pages: dict[str, tuple[str, str]], profile: Path, *, host: str = "127.0.0.1"
-) -> Iterator[Site]:
-    """A browser of its own that looks at one page of a site of its own.
-
-    Args:
-        path: The page's path.
-        pages: The site: content type and text by path.
-        profile: A folder for the browser.
-        host: What the browser takes the site's name for.
-    """
-    flags = (*FLAGS, f"--user-data-dir={profile}", f"--host-resolver-rules=MAP {host} 127.0.0.1")
-    with (
-        closing(Site(pages)) as site,
-        Process(CHROMIUM, *flags, site.address.replace("127.0.0.1", host) + path) as browser,
-    ):
-        yield site
-        browser.end()
 
 
 @pytest.fixture(scope="module")
@@ -315,6 +204,17 @@ async def test_page_tells_what_its_key_may_not_see(tmp_path: Path) -> None:
         with browsing("/page.html", pages, tmp_path / "profile") as site:
             [page] = await asyncio.to_thread(site.wait_for, lambda report: bool(report[0]["note"]))
             assert (page["state"], page["note"]) == ("Live", "this key may not see the statistics")
+
+
+async def test_page_without_a_bot_says_that_it_is_not_the_connection(tmp_path: Path) -> None:
+    cache = Cache()
+    async with serving(cache) as (server, address):
+        pages = driven_page(Credentials(address, PASSWORD, KEY))
+        with browsing("/page.html", pages, tmp_path / "profile") as site:
+            [page] = await asyncio.to_thread(site.wait_for, lambda report: bool(report[0]["note"]))
+            assert (page["state"], page["note"]) == ("Live", "Nothing is known of any bot yet.")
+            put_statistics(server, cache)
+            await asyncio.to_thread(site.wait_for, lambda report: not report[0]["note"] and report[0]["bot"])
 
 
 def test_page_says_why_a_plain_page_from_elsewhere_cannot_log_in(server: Credentials, tmp_path: Path) -> None:

@@ -136,6 +136,12 @@ def test_cli_lists_the_bots_and_ends_when_the_password_is_changed(tmp_path: Path
             assert cli.wait() == 1
 
 
+def test_cli_tells_that_a_bot_is_not_known(server: Credentials) -> None:
+    with Process(NODE, CLI, *server, "--bot", "another") as cli:
+        cli.wait_for(r"^connected; nothing is known of another yet$")
+        assert cli.end(signal.SIGINT) == 0
+
+
 async def test_cli_prints_events() -> None:
     cache = Cache()
     async with serving(cache) as (server, address):
@@ -183,6 +189,15 @@ def test_cli_tells_what_an_address_looks_like() -> None:
     assert done.stderr == (
         "127.0.0.1:8765: an address begins with ws:// or wss://, such as ws://127.0.0.1:8765\n"
     )
+
+
+def test_cli_runs_on_nodes_own_websocket(server: Credentials) -> None:
+    own = ("--experimental-websocket", "--no-warnings")  # Node 22 has it without being asked
+    done = run_cli(*server, "--once", "--config", options=own)
+    assert (done.returncode, done.stderr) == (0, "")
+    wrong = run_cli(server.address, "not the password", server.key_part, options=own)
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("Authentication failed: ")
 
 
 def test_cli_logs_in_with_the_published_token(server: Credentials) -> None:

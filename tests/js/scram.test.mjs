@@ -23,7 +23,8 @@ test("a server that does not prove the password is not believed", async () => {
   const subject = client();
   assert.throws(() => subject.verify(SERVER_FINAL), /did not prove/); // before anything was asked of it
   await subject.final(SERVER_FIRST);
-  for (const wrong of [undefined, null, "", "v=", "v=null", SERVER_FINAL.toLowerCase(), `${SERVER_FINAL},`, `${SERVER_FINAL}\n`]) {
+  const near = [SERVER_FINAL.toLowerCase(), `${SERVER_FINAL},`, `${SERVER_FINAL}\n`];
+  for (const wrong of [undefined, null, "", "v=", "v=null", ...near]) {
     assert.throws(() => subject.verify(wrong), /did not prove/, String(wrong));
   }
 });

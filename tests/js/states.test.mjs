@@ -9,7 +9,10 @@ import { pick, seeded } from "./random.mjs";
 const long = (symbol, size = 1) => ({ symbol, side: "long", size });
 
 /** @param {object} changes */
-const message = (changes) => ({ bot: "main", epoch: "e", seq: 1, data: { balance: 1, positions: [long("B"), long("C")] }, ...changes });
+const message = (changes) => {
+  const data = { balance: 1, positions: [long("B"), long("C")] };
+  return { bot: "main", epoch: "e", seq: 1, data, ...changes };
+};
 
 test("a patch adds, changes and removes positions, which are a list in the order of their keys again", () => {
   const states = new States();
@@ -24,7 +27,8 @@ test("a patch that fits no state that is here changes nothing", () => {
   const states = new States();
   states.replace(message({}));
   const patch = { bot: "main", epoch: "e", base: 1, seq: 2, patch: { balance: 2 } };
-  for (const wrong of [{ bot: "other" }, { epoch: "f" }, { base: 0 }, { patch: [] }, { patch: { positions: null } }, { patch: { positions: { a: 1 } } }]) {
+  const patches = [[], { positions: null }, { positions: { a: 1 } }].map((broken) => ({ patch: broken }));
+  for (const wrong of [{ bot: "other" }, { epoch: "f" }, { base: 0 }, ...patches]) {
     assert.equal(states.patch({ ...patch, ...wrong }), null, JSON.stringify(wrong));
     assert.deepEqual(states.since(), { main: { epoch: "e", seq: 1 } });
   }
@@ -50,7 +54,7 @@ test("the order is that of the code points, also beyond U+FFFF", () => {
   const random = seeded(1);
   const characters = ["a", "b", "|", "\ud7ff", "\ue000", "\uffff", "\u{10000}", "\u{1f600}", "\u{10ffff}"];
   const text = () => Array.from({ length: Math.floor(random() * 4) }, () => pick(random, characters)).join("");
-  const points = (/** @type {string} */ of) => Array.from(of, (character) => /** @type {number} */ (character.codePointAt(0)));
+  const points = (/** @type {string} */ of) => Array.from(of, (character) => character.codePointAt(0) ?? 0);
   for (let round = 0; round < 5_000; round += 1) {
     const [one, other] = [text(), text()];
     const [left, right] = [points(one), points(other)];
@@ -80,5 +84,9 @@ test("a bot that has said nothing yet has a place too, and one that comes later 
   places.fill({ epoch: "e", data: [{ bot: "main", event_seq: 6 }, { bot: "early", event_seq: 3 }] });
   places.appeared("late");
   places.appeared(undefined);
-  assert.deepEqual(places.since(), { main: { epoch: "e", seq: 7 }, early: { epoch: "e", seq: 3 }, late: { epoch: "e", seq: 0 } });
+  assert.deepEqual(places.since(), {
+    main: { epoch: "e", seq: 7 },
+    early: { epoch: "e", seq: 3 },
+    late: { epoch: "e", seq: 0 },
+  });
 });

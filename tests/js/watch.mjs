@@ -20,7 +20,9 @@ function tell(...parts) {
 
 /** @type {Record<string, object>} */
 const CALLBACKS = {
-  statistics: { onStatistics: (/** @type {object} */ data, /** @type {object} */ origin) => tell("statistics", data, origin) },
+  statistics: {
+    onStatistics: (/** @type {object} */ data, /** @type {object} */ origin) => tell("statistics", data, origin),
+  },
   events: {
     onEvent: (/** @type {object} */ event, /** @type {object} */ origin) => tell("event", event, origin),
     onGap: (/** @type {object} */ gap) => tell("gap", gap),

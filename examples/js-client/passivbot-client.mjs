@@ -48,7 +48,8 @@ export class Connection {
   #liveSince = 0;
   #mayHurry = false; // whether the present pause may be cut short
   #isEnded = false;
-  #wake = () => this.#hurry();
+  #isOnline = () => this.#hurry();
+  #isLookedAt = () => document.visibilityState === "visible" && this.#hurry();
 
   /** @param {Options} options */
   constructor(options) {
@@ -62,8 +63,8 @@ export class Connection {
     this.#backoff = new Backoff(options.retry);
     this.#subscriptions = new Subscriptions(options);
     this.#open();
-    globalThis.addEventListener?.("online", this.#wake);
-    globalThis.document?.addEventListener("visibilitychange", this.#wake);
+    globalThis.addEventListener?.("online", this.#isOnline);
+    globalThis.document?.addEventListener("visibilitychange", this.#isLookedAt);
   }
 
   /**
@@ -159,9 +160,6 @@ export class Connection {
 
   /** The network is back, or somebody looks at the page again. */
   #hurry() {
-    if (globalThis.document?.visibilityState === "hidden") {
-      return;
-    }
     if (this.#link !== null) {
       this.#link.check();
     } else if (this.#mayHurry) {
@@ -176,8 +174,8 @@ export class Connection {
     }
     this.#isEnded = true;
     clearTimeout(this.#retry);
-    globalThis.removeEventListener?.("online", this.#wake);
-    globalThis.document?.removeEventListener("visibilitychange", this.#wake);
+    globalThis.removeEventListener?.("online", this.#isOnline);
+    globalThis.document?.removeEventListener("visibilitychange", this.#isLookedAt);
     this.#options.onState?.({ state: "ended", code, reason });
   }
 }

@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+TSC := examples/js-client/node_modules/.bin/tsc
 STAMP := $(VENV)/.installed
 
 .PHONY: help demo test soak lint clean asyncapi requirements venv
@@ -29,6 +30,8 @@ lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	@if [ -x $(TSC) ] || [ -n "$$CI" ]; then echo $(TSC); $(TSC) --project examples/js-client; else \
+	  echo "make: the JavaScript's types were not checked; npm ci --prefix examples/js-client brings what checks them"; fi
 
 venv: $(STAMP)
 

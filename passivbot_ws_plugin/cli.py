@@ -185,7 +185,7 @@ A paper bot is being served: a random walk, no exchange, no money.{note}
 Watch it from the checkout's root, in another terminal:
 
   {sys.executable} examples/python_client.py {credentials}
-  npm install --prefix examples/js-client && node examples/js-client/cli.mjs {credentials}
+  npm install --omit=dev --prefix examples/js-client && node examples/js-client/cli.mjs {credentials}
   {sys.executable} -m http.server --bind 127.0.0.1 --directory examples/js-client 8000
       and open http://127.0.0.1:8000/page.html
 

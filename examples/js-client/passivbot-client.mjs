@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * A client of the Passivbot WebSocket API, for browsers and for Node. It imports nothing.
+ * A client of the Passivbot WebSocket API, for browsers and for Node, without dependencies. It logs in,
+ * subscribes, comes back when the connection is lost, and goes on where it stood.
  *
  *     import { connect } from "./passivbot-client.mjs";
  *
@@ -8,228 +9,173 @@
  *       url: "ws://127.0.0.1:8765",
  *       password: "...",
  *       publicKeyPart: "...",
- *       onStatistics: (data) => console.log(data.balance, data.upnl),
- *       onClose: ({ reason, mayRetry }) => console.log(reason, mayRetry),
+ *       onState: ({ state, reason }) => console.log(state, reason),
+ *       onStatistics: (data, { bot }) => console.log(bot, data.balance, data.upnl),
  *     });
+ *
+ * A browser's WebSocket cannot be told to wait: what the server sends is handed on at once, in order. A
+ * page that is slow to draw keeps the latest statistics of each bot and draws them in an animation frame.
  */
 
-/**
- * One held side of one symbol. `null` means that the bot does not know, never zero.
- * @typedef {object} Position
- * @property {string} symbol
- * @property {string} side "long" or "short"
- * @property {number | null} size
- * @property {number | null} entry_price
- * @property {number | null} [upnl]
- * @property {number | null} [last_price]
- * @property {number | null} [wallet_exposure]
- */
+import { Backoff, LATER_CODES } from "./backoff.mjs";
+import { Link } from "./link.mjs";
+import { Subscriptions } from "./subscriptions.mjs";
+
+export { generateAuthToken } from "./login.mjs";
+export { RequestError } from "./requests.mjs";
+
+/** @typedef {import("./types.mjs").Options} Options */
+/** @typedef {import("./types.mjs").BotStatus} BotStatus */
+/** @typedef {import("./link.mjs").Message} Message */
 
 /**
- * A bot's state. The optional fields came after the interface was published.
- * @typedef {object} Statistics
- * @property {number | null} timestamp milliseconds since the Unix epoch
- * @property {number | null} balance
- * @property {number | null} upnl
- * @property {number | null} open_orders_count
- * @property {number | null} active_symbols_count
- * @property {Position[]} positions
- * @property {string | null} [status] "running", "stale" or "stopped"
- * @property {string | null} [exchange]
- * @property {string | null} [quote]
- */
-
-/** @typedef {{ bot?: string, epoch?: string, seq?: number }} Origin which bot, and which of its states */
-/** @typedef {{ message: string, code?: string, id?: string | number }} ServerError */
-
-/**
- * How a connection ended.
- * @typedef {object} Closed
- * @property {number} code the WebSocket close code; 4401 for every failed login
- * @property {string} reason for people
- * @property {boolean} mayRetry false where trying again would only end the same way
- */
-
-/**
- * @typedef {object} Options
- * @property {string} url such as "ws://127.0.0.1:8765"
- * @property {string} password the bot's `websocket_password`
- * @property {string} publicKeyPart the bot's `websocket_public_key_part`
- * @property {() => void} [onLogin] the server let us in
- * @property {(data: Statistics, origin: Origin) => void} [onStatistics] right after the login, and at each change
- * @property {(config: Record<string, unknown>) => void} [onConfig] the answer to getConfig()
- * @property {() => void} [onPong] the answer to ping()
- * @property {(error: ServerError) => void} [onError] the server could not do something; the connection stays
- * @property {(closed: Closed) => void} [onClose] the end, whatever the reason; comes once
- * @property {any} [WebSocket] a WebSocket class, where there is none built in
- * @property {number} [loginTimeoutMs] from connecting to logged in
- */
-
-/** Codes after which the same try would end the same way. @type {Record<number, string>} */
-const FINAL_CODES = {
-  4400: "the server got too many bad messages from this client",
-  4401: "authentication failed",
-  4403: "the credentials were changed or are no longer allowed",
-};
-
-/**
- * The token that proves the password: the SHA-256 of password and key part, in lower-case hex.
- * It is as good as the password.
- * @param {string} password
- * @param {string} publicKeyPart
- * @returns {Promise<string>}
- */
-export async function generateAuthToken(password, publicKeyPart) {
-  if (!globalThis.crypto?.subtle) {
-    throw new Error("no SubtleCrypto here: open the page over https:// or from localhost");
-  }
-  if (!password || !publicKeyPart) {
-    throw new Error("password and public key part are both needed");
-  }
-  const bytes = new TextEncoder().encode(password + publicKeyPart);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/**
- * Connect and log in. What comes of it is told to the callbacks.
+ * Connect and log in, again and again where that makes sense. What comes of it is told to the callbacks.
  * @param {Options} options
  * @returns {Connection}
- * @throws {Error} The url is none, or the browser forbids it.
+ * @throws {Error} The url is none, the browser forbids it, or an option is missing.
  */
 export function connect(options) {
   return new Connection(options);
 }
 
-/** One connection, from connecting to closed. */
+/** A connection that is kept up until it is closed, or until the server will not have us. */
 export class Connection {
   #options;
-  #socket;
-  #deadline;
-  #isOpen = false;
-  #isLoggedIn = false;
-  #isOurEnd = false;
+  #backoff;
+  #subscriptions;
+  /** @type {Link | null} */ #link = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #retry;
+  #liveSince = 0;
+  #mayHurry = false; // whether the present pause may be cut short
   #isEnded = false;
-  #detail = "";
-  /** @type {Closed | null} */ #failure = null;
+  #isOnline = () => this.#hurry();
+  #isLookedAt = () => document.visibilityState === "visible" && this.#hurry();
 
   /** @param {Options} options */
   constructor(options) {
-    const WebSocket = options.WebSocket ?? globalThis.WebSocket;
-    if (!WebSocket) {
+    if (!(options.WebSocket ?? globalThis.WebSocket)) {
       throw new Error("no WebSocket here: pass one in");
     }
-    const timeoutMs = options.loginTimeoutMs ?? 10_000;
+    if (!options.password || !options.publicKeyPart) {
+      throw new Error("password and public key part are both needed");
+    }
     this.#options = options;
-    this.#socket = new WebSocket(options.url);
-    this.#socket.onopen = () => this.#login();
-    this.#socket.onmessage = (/** @type {MessageEvent} */ event) => this.#receive(event.data);
-    this.#socket.onerror = (/** @type {ErrorEvent} */ event) => this.#stumble(event.message);
-    this.#socket.onclose = (/** @type {CloseEvent} */ event) => this.#end(event);
-    this.#deadline = setTimeout(
-      () => this.#fail({ code: 1006, reason: `no answer from ${options.url}`, mayRetry: true }),
-      timeoutMs,
-    );
+    this.#backoff = new Backoff(options.retry);
+    this.#subscriptions = new Subscriptions(options);
+    this.#open();
+    globalThis.addEventListener?.("online", this.#isOnline);
+    globalThis.document?.addEventListener("visibilitychange", this.#isLookedAt);
   }
 
   /**
-   * Ask for the bot's configuration.
-   * @param {string | number} [id] comes back with an error, to tell what it answers
+   * A bot's configuration.
+   * @param {{ bot?: string }} [which] default: the first that has one
+   * @returns {Promise<{ config: Record<string, unknown>, bot?: string, hash?: string }>}
    */
-  getConfig(id) {
-    this.#send({ type: "get_config", id });
+  async getConfig({ bot } = {}) {
+    const answer = await this.#request({ type: "get_config", bot }, "config");
+    return { config: answer.data, bot: answer.bot, hash: answer.hash };
   }
 
-  /** Ask whether the server is there. */
-  ping() {
-    this.#send({ type: "ping" });
+  /**
+   * The bots, and how each of them is.
+   * @returns {Promise<BotStatus[]>}
+   */
+  async listBots() {
+    return (await this.#request({ type: "list_bots" }, "bots")).data;
   }
 
-  /** End the connection. */
+  /** Whether the server is there: resolved when it answers. */
+  async ping() {
+    await this.#request({ type: "ping" }, "pong");
+  }
+
+  /** End it, for good. */
   close() {
-    this.#isOurEnd = true;
-    this.#socket.close(1000);
-  }
-
-  /** @param {object} message */
-  #send(message) {
-    if (this.#socket.readyState === 1) {
-      this.#socket.send(JSON.stringify(message));
+    if (this.#link !== null) {
+      this.#link.close();
+    } else {
+      this.#end({ code: 1000, reason: "closed by this client" });
     }
   }
 
-  async #login() {
-    this.#isOpen = true;
-    const { password, publicKeyPart } = this.#options;
-    try {
-      const token = await generateAuthToken(password, publicKeyPart);
-      this.#send({ type: "auth", token, public_key_part: publicKeyPart });
-    } catch (error) {
-      this.#fail({ code: 4401, reason: /** @type {Error} */ (error).message, mayRetry: false });
-    }
+  /**
+   * @param {Message} message
+   * @param {string} answer
+   * @returns {Promise<Message>}
+   */
+  #request(message, answer) {
+    return new Promise((resolve, reject) => {
+      if (this.#link === null) {
+        reject(new Error("not connected"));
+      } else {
+        this.#link.ask(message, { answer, resolve, reject });
+      }
+    });
   }
 
-  /** @param {string} text */
-  #receive(text) {
-    let message;
-    try {
-      message = JSON.parse(text);
-    } catch {
-      this.#options.onError?.({ message: "the server sent something that is not JSON" });
+  // --- from one link to the next -----------------------------------------------------
+
+  #open() {
+    const link = new Link(this.#options, {
+      subscriptions: () => this.#subscriptions.all(),
+      onLive: () => this.#enter(link),
+      onMessage: (message) => this.#subscriptions.receive(message, link),
+      onEnd: (ended) => this.#lose(ended),
+    });
+    this.#link = link;
+    this.#liveSince = Infinity;
+    // Not before `connect` has returned: the callback may use what it returns.
+    queueMicrotask(() => this.#link === link && this.#options.onState?.({ state: "connecting" }));
+  }
+
+  /** @param {Link} link */
+  #enter(link) {
+    this.#liveSince = performance.now();
+    this.#subscriptions.begin(link);
+    this.#options.onState?.({ state: "live" });
+  }
+
+  /** @param {import("./link.mjs").Ended} ended */
+  #lose({ code, reason, isFinal }) {
+    this.#link = null;
+    if (isFinal) {
+      this.#end({ code, reason });
       return;
     }
-    const { onLogin, onStatistics, onConfig, onPong, onError } = this.#options;
-    switch (message?.type) {
-      case "auth_result":
-        if (!message.success) {
-          this.#fail({ code: 4401, reason: message.message, mayRetry: false });
-          break;
-        }
-        this.#isLoggedIn = true;
-        clearTimeout(this.#deadline);
-        onLogin?.();
-        break;
-      case "statistics":
-        onStatistics?.(message.data, { bot: message.bot, epoch: message.epoch, seq: message.seq });
-        break;
-      case "config":
-        onConfig?.(message.data);
-        break;
-      case "pong":
-        onPong?.();
-        break;
-      case "error":
-        onError?.({ message: message.message, code: message.code, id: message.id });
-        break;
-      default: // a type from a later version of the server
+    const retryInMs = this.#backoff.next(code, performance.now() - this.#liveSince);
+    this.#mayHurry = !LATER_CODES.includes(code);
+    this.#retry = setTimeout(() => this.#tryAgain(), retryInMs);
+    this.#options.onState?.({ state: "waiting", code, reason, retryInMs });
+  }
+
+  #tryAgain() {
+    clearTimeout(this.#retry);
+    try {
+      this.#open();
+    } catch (error) {
+      this.#end({ code: 1006, reason: /** @type {Error} */ (error).message });
     }
   }
 
-  /** @param {Closed} failure */
-  #fail(failure) {
-    this.#failure ??= failure;
-    this.#socket.close();
-  }
-
-  /** @param {string | undefined} detail what Node may tell; browsers tell nothing */
-  #stumble(detail) {
-    this.#detail = detail ?? "";
-    if (!this.#isOpen) {
-      this.#end({ code: 1006, reason: "" }); // Node 22 sends no close event after this one
+  /** The network is back, or somebody looks at the page again. */
+  #hurry() {
+    if (this.#link !== null) {
+      this.#link.check();
+    } else if (this.#mayHurry) {
+      this.#tryAgain();
     }
   }
 
-  /** @param {{ code: number, reason: string }} event */
+  /** @param {{ code: number, reason: string }} how */
   #end({ code, reason }) {
     if (this.#isEnded) {
       return;
     }
     this.#isEnded = true;
-    clearTimeout(this.#deadline);
-    const lost = this.#isLoggedIn ? "the connection was lost" : `cannot connect to ${this.#options.url}`;
-    const why = FINAL_CODES[code] ?? (reason || (this.#detail ? `${lost}: ${this.#detail}` : lost));
-    const closed = { code, reason: why, mayRetry: !(code in FINAL_CODES) };
-    const ours = { code, reason: "closed by this client", mayRetry: false };
-    this.#options.onClose?.(this.#failure ?? (this.#isOurEnd ? ours : closed));
+    clearTimeout(this.#retry);
+    globalThis.removeEventListener?.("online", this.#isOnline);
+    globalThis.document?.removeEventListener("visibilitychange", this.#isLookedAt);
+    this.#options.onState?.({ state: "ended", code, reason });
   }
 }

@@ -1,56 +1,30 @@
-"""The JavaScript clients in a real headless Chromium, against a real server that serves a paper bot.
-
-A page under test reports by POST to the HTTP server that it came from.
-"""
+"""The JavaScript clients in a real headless Chromium, against real servers."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import queue
 import re
 import shutil
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
+from chromium import REPORTER, browsing
+from clients import address_of
 from demo_server import JS_CLIENT, Credentials, demo_server, published_client
-from processes import WAIT_S, Process
+from processes import EXAMPLES, Process
+from publishing import put_statistics
+from servers import KEY, PASSWORD, free_port, serving, write_config
 
-CHROMIUM = shutil.which("chromium") or "chromium"
+from passivbot_hooks import Event, Position
+from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.messages import event_data
 
 pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
-
-#: What a cold browser may take to start and report; seconds.
-REPORT_S: Final = 40.0
-
-FLAGS: Final = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-
-#: Sends reports in order; `report` is what the other scripts call.
-REPORTER: Final = """
-let last = Promise.resolve();
-function report(...parts) {
-  const body = JSON.stringify(parts);
-  last = last.then(() => fetch("/report", { method: "POST", body }));
-}
-window.addEventListener("error", (event) => report("page error", event.message));
-window.addEventListener("unhandledrejection", (event) => report("page error", String(event.reason)));
-"""
 
 #: The console of the page, to the test.
 CONSOLE: Final = """
@@ -64,12 +38,18 @@ for (const level of ["log", "error"]) {
 DRIVER: Final = """
 const element = (selector) => document.querySelector(selector);
 const text = (selector) => element(selector)?.textContent ?? null;
+const all = (selector) => Array.from(document.querySelectorAll(selector));
 const cells = (row) => Array.from(row.cells, (cell) => cell.textContent);
 function tell() {
   report({
     state: text("#state"),
     bot: text(".bot h2"),
     status: text(".status"),
+    isOld: element("#bots").classList.contains("old"),
+    cards: all(".bot").map((card) => [card.querySelector("h2").textContent, card.classList.contains("old")]),
+    events: all("#events li").map((line) => Array.from(line.children, (part) => part.textContent)),
+    note: text("#note"),
+    foreign: document.querySelectorAll("main img, main b, #events img, #events b, #note b").length,
     balance: text(".balance"),
     quote: text(".quote"),
     upnl: text(".upnl"),
@@ -85,74 +65,17 @@ function logIn({ address, password, keyPart }) {
   element("#key").value = keyPart;
   element("#login").requestSubmit();
 }
-new MutationObserver(tell).observe(document.body, { subtree: true, childList: true, characterData: true });
+new MutationObserver(tell).observe(document.body, {
+  subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["class"],
+});
 """
 
 
-class Site:
-    """Pages for the browser, and the reports that they send back."""
-
-    def __init__(self, pages: dict[str, tuple[str, str]]) -> None:
-        self.reports: queue.Queue[Any] = queue.Queue()
-        self.heard: list[Any] = []
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                if self.path not in pages:
-                    self.send_error(HTTPStatus.NOT_FOUND)
-                    return
-                content_type, text = pages[self.path]
-                self._answer(HTTPStatus.OK, content_type, text.encode())
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                site.reports.put(json.loads(body))
-                self._answer(HTTPStatus.OK, "text/plain", b"")
-
-            def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", f"{content_type}; charset=utf-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: object) -> None:
-                pass  # not into the tests' output
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-
-    def wait_for(self, is_it: Callable[[Any], bool]) -> Any:
-        """The next report for which that is true."""
-        deadline = time.monotonic() + REPORT_S
-        while True:
-            try:
-                report = self.reports.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                raise AssertionError(f"never reported; last heard: {self.heard[-5:]}") from None
-            self.heard.append(report)
-            assert report[0] != "page error", report
-            if is_it(report):
-                return report
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(WAIT_S)
-
-
-@contextmanager
-def browsing(path: str, pages: dict[str, tuple[str, str]], profile: Path) -> Iterator[Site]:
-    """A browser of its own that looks at one page of a site of its own."""
-    with (
-        closing(Site(pages)) as site,
-        Process(CHROMIUM, *FLAGS, f"--user-data-dir={profile}", site.address + path) as browser,
-    ):
-        yield site
-        browser.end()
+#: What page.html loads, by path.
+MODULES: Final = {
+    f"/{module.name}": ("text/javascript", module.read_text(encoding="utf-8"))
+    for module in JS_CLIENT.glob("*.mjs")
+}
 
 
 @pytest.fixture(scope="module")
@@ -198,19 +121,16 @@ def driven_page(*attempts: Credentials) -> dict[str, tuple[str, str]]:
     """
     return {
         "/page.html": ("text/html", html.replace("</html>", scripts)),
-        "/passivbot-client.mjs": (
-            "text/javascript",
-            (JS_CLIENT / "passivbot-client.mjs").read_text(encoding="utf-8"),
-        ),
         "/reporter.js": ("text/javascript", REPORTER),
         "/driver.js": ("text/javascript", DRIVER + turns),
+        **MODULES,
     }
 
 
 def test_page_shows_live_figures(server: Credentials, tmp_path: Path) -> None:
     with browsing("/page.html", driven_page(server), tmp_path / "profile") as site:
         [page] = site.wait_for(lambda report: len(report[0]["positions"]) > 0)
-        assert page["state"] == "Connected"
+        assert (page["state"], page["isOld"]) == ("Live", False)
         assert (page["bot"], page["status"], page["quote"]) == (server.key_part, "running", "USDT")
         assert re.fullmatch(r"[\d,]+\.\d\d", page["balance"])
         assert re.fullmatch(r"-?[\d,]+\.\d\d", page["upnl"])
@@ -234,12 +154,95 @@ def test_page_tells_why_a_login_failed_and_takes_another(server: Credentials, tm
         site.wait_for(lambda report: report[0]["bot"] is not None)
 
 
-def test_page_tells_that_the_server_went_away(tmp_path: Path) -> None:
-    with ExitStack() as server:
-        credentials = server.enter_context(demo_server())
-        with browsing("/page.html", driven_page(credentials), tmp_path / "profile") as site:
-            site.wait_for(lambda report: report[0]["bot"] is not None)
-            server.close()
-            [page] = site.wait_for(lambda report: report[0]["state"].startswith("Not connected"))
-            assert page["state"] == "Not connected: the server is going away; try again later"
-            assert page["bot"] is not None  # the last figures stay
+def test_page_greys_what_is_not_live_and_comes_back(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "live.hjson", websocket_port=free_port())
+    host = (sys.executable, EXAMPLES / "minimal_host.py", config)
+    with ExitStack() as first:
+        bot = first.enter_context(Process(*host, cwd=tmp_path))
+        pages = driven_page(Credentials(address_of(bot), PASSWORD, KEY))
+        with browsing("/page.html", pages, tmp_path / "profile") as site:
+            site.wait_for(lambda report: report[0]["bot"] is not None and not report[0]["isOld"])
+            bot.end()
+            [page] = site.wait_for(lambda report: report[0]["state"].startswith("Not live"))
+            assert re.fullmatch(r"Not live: the server is going away; trying again at \d.*", page["state"])
+            assert page["isOld"]
+            assert page["bot"] == "main"  # the last figures stay
+            assert page["button"] == "Disconnect"
+            with Process(*host, cwd=tmp_path):
+                site.wait_for(
+                    lambda report: report[0]["state"] == "Live" and report[0]["cards"] == [["main", False]]
+                )
+
+
+async def test_page_shows_bots_and_events_as_the_text_that_they_are(tmp_path: Path) -> None:
+    cache, html = Cache(), "<b>x</b><img src=x onerror=report(1)>"
+    async with serving(cache) as (server, address):
+        put_statistics(server, cache)
+        put_statistics(
+            server, cache, html, status="stopped", quote=html, positions=(Position(html, "long", 1.0, 1.0),)
+        )
+        pages = driven_page(Credentials(address, PASSWORD, KEY))
+        with browsing("/page.html", pages, tmp_path / "profile") as site:
+            [page] = await asyncio.to_thread(site.wait_for, lambda report: len(report[0]["cards"]) == 2)
+            assert page["cards"] == [["main", False], [html, True]]  # what is stopped is not live
+            for seq in range(1, 23):
+                event = Event(0, "error", symbol=html, details={html: seq})
+                assert cache.put_event("main", seq, event_data(event))
+                server.publish("events", "main")
+            [page] = await asyncio.to_thread(
+                site.wait_for, lambda report: any(f"{html} 22" in line for line in report[0]["events"])
+            )
+    assert len(page["events"]) == 20
+    assert page["events"][0][1:] == ["main", "error", html, f"{html} 22"]
+    assert page["foreign"] == 0
+
+
+async def test_page_tells_what_its_key_may_not_see(tmp_path: Path) -> None:
+    password = "another password of some length"
+    async with serving(keys={"guest": {"password": password, "scopes": ["config"]}}) as (_, address):
+        pages = driven_page(Credentials(address, password, "guest"))
+        with browsing("/page.html", pages, tmp_path / "profile") as site:
+            [page] = await asyncio.to_thread(site.wait_for, lambda report: bool(report[0]["note"]))
+            assert (page["state"], page["note"]) == ("Live", "this key may not see the statistics")
+
+
+async def test_page_without_a_bot_says_that_it_is_not_the_connection(tmp_path: Path) -> None:
+    cache = Cache()
+    async with serving(cache) as (server, address):
+        pages = driven_page(Credentials(address, PASSWORD, KEY))
+        with browsing("/page.html", pages, tmp_path / "profile") as site:
+            [page] = await asyncio.to_thread(site.wait_for, lambda report: bool(report[0]["note"]))
+            assert (page["state"], page["note"]) == ("Live", "Nothing is known of any bot yet.")
+            put_statistics(server, cache)
+            await asyncio.to_thread(site.wait_for, lambda report: not report[0]["note"] and report[0]["bot"])
+
+
+def test_page_says_why_a_plain_page_from_elsewhere_cannot_log_in(server: Credentials, tmp_path: Path) -> None:
+    with browsing("/page.html", driven_page(server), tmp_path / "profile", host="elsewhere.test") as site:
+        [page] = site.wait_for(lambda report: report[0]["state"].startswith("Not connected: "))
+    assert page["state"].endswith("open it over https://, or from localhost")
+
+
+def test_module_tries_again_at_once_when_the_network_is_back(tmp_path: Path) -> None:
+    script = f"""
+    import {{ connect }} from "/passivbot-client.mjs";
+    connect({{
+      url: "ws://127.0.0.1:{free_port()}", password: "x", publicKeyPart: "y",
+      retry: {{ baseMs: 1e9, maxMs: 1e9 }},
+      onState({{ state }}) {{
+        report(state);
+        if (state === "waiting") window.dispatchEvent(new Event("online"));
+      }},
+    }});
+    """
+    html = '<script src="/reporter.js"></script><script type="module" src="/script.js"></script>'
+    pages = {
+        "/": ("text/html", html),
+        "/reporter.js": ("text/javascript", REPORTER),
+        "/script.js": ("text/javascript", script),
+        **MODULES,
+    }
+    with browsing("/", pages, tmp_path / "profile") as site:
+        for _ in range(3):
+            site.wait_for(lambda report: report == ["connecting"])
+            site.wait_for(lambda report: report == ["waiting"])

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import trustme
+from clients import address_of
 from demo_server import JS_CLIENT, Credentials, demo_server, published_client
-from processes import WAIT_S, Process
+from js_watcher import NODE, WS_PACKAGE, needs_node
+from processes import EXAMPLES, WAIT_S, Process
+from publishing import put_event, put_statistics
+from servers import KEY, PASSWORD, free_port, serving, write_config
 
-NODE = shutil.which("node") or "node"
-WS_PACKAGE = JS_CLIENT / "node_modules" / "ws"
+from passivbot_ws_plugin.cache import Cache
 
-pytestmark = [
-    pytest.mark.skipif(shutil.which("node") is None, reason="needs node"),
-    pytest.mark.skipif(not WS_PACKAGE.is_dir(), reason="needs npm install in examples/js-client"),
-]
+pytestmark = needs_node
 
 #: The published client expects a browser's globals; Node has the first since 22 only, the second since 20.
 BROWSER_LIKE = f"""
@@ -42,11 +46,13 @@ def server() -> Iterator[Credentials]:
 
 
 def run_cli(
-    *arguments: str, cli: Path = CLI, options: tuple[str, ...] = ()
+    *arguments: str,
+    cli: Path = CLI,
+    options: tuple[str, ...] = (),
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [NODE, *options, cli, *arguments], capture_output=True, text=True, timeout=WAIT_S, check=False
-    )
+    command: list[str | Path] = [NODE, *options, cli, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False, env=env)
 
 
 def test_published_client_runs_unmodified(server: Credentials, tmp_path: Path) -> None:
@@ -94,20 +100,109 @@ def test_cli_tells_an_unreachable_server() -> None:
     with socket.socket() as taken:  # bound but not listening: nobody else gets the port
         taken.bind(("127.0.0.1", 0))
         address = f"ws://127.0.0.1:{taken.getsockname()[1]}"
-        done = run_cli(address, "password", "key")
+        done = run_cli(address, "password", "key", "--once")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"cannot connect to {address}")
     assert done.stderr.endswith("; try again later\n")
 
 
-def test_cli_tells_that_the_server_went_away() -> None:
-    with ExitStack() as server:
-        credentials = server.enter_context(demo_server())
-        with Process(NODE, CLI, *credentials) as cli:
-            cli.wait_for(LINE)
-            server.close()
-            cli.wait_for(r"^the server is going away; try again later$")
+def test_cli_comes_back_when_the_server_does(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "live.hjson", websocket_port=free_port())
+    host = (sys.executable, EXAMPLES / "minimal_host.py", config)
+    with ExitStack() as first, Process(*host, cwd=tmp_path) as bot:
+        address = address_of(bot)
+        cli = first.enter_context(Process(NODE, CLI, address, PASSWORD, KEY))
+        cli.wait_for(r"^main running: balance")
+        bot.end()
+        cli.wait_for(r"^the server is going away; trying again in \d\.\d s$")
+        with Process(*host, cwd=tmp_path):
+            cli.wait_for(r"^main running: balance")
+        assert cli.end(signal.SIGINT) == 0
+
+
+def test_cli_lists_the_bots_and_ends_when_the_password_is_changed(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "live.hjson")
+    with Process.python("passivbot_hooks", "run", config, cwd=tmp_path) as sidecar:
+        login = (address_of(sidecar), PASSWORD, KEY)
+        listed = run_cli(*login, "--list")
+        assert (listed.returncode, listed.stderr) == (0, "")
+        assert listed.stdout == "main unknown: ?, no snapshot yet\n"
+        with Process(NODE, CLI, *login, "--config") as cli:
+            cli.wait_for(r'^    "user": "main",$')  # it is logged in
+            write_config(config, websocket_password="another password of some length")
+            cli.wait_for(
+                r"^the credentials were changed or are no longer allowed; trying again will not help$"
+            )
             assert cli.wait() == 1
+
+
+def test_cli_tells_that_a_bot_is_not_known(server: Credentials) -> None:
+    with Process(NODE, CLI, *server, "--bot", "another") as cli:
+        cli.wait_for(r"^connected; nothing is known of another yet$")
+        assert cli.end(signal.SIGINT) == 0
+
+
+async def test_cli_prints_events() -> None:
+    cache = Cache()
+    async with serving(cache) as (server, address):
+        put_statistics(server, cache)
+        with Process(NODE, CLI, address, PASSWORD, KEY, "--events") as cli:
+            # The subscriptions begin together: whoever has the statistics hears of the events.
+            await asyncio.to_thread(cli.wait_for, r"^main running: balance")
+            put_event(server, cache, 1)
+            await asyncio.to_thread(cli.wait_for, r"^main 2023-\S+Z fill \S+ long .*number=1$")
+            assert await asyncio.to_thread(cli.end, signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--once",)])
+async def test_cli_does_not_wait_for_statistics_that_its_key_may_not_see(options: tuple[str, ...]) -> None:
+    password = "another password of some length"
+    key = {"password": password, "scopes": ["config"]}
+    async with serving(keys={"guest": key}) as (_, address):
+        done = await asyncio.to_thread(run_cli, address, password, "guest", *options)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "server: this key may not see the statistics\n"
+
+
+async def test_cli_tells_what_to_do_about_a_certificate_of_ones_own(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    tls = {"cert": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}
+    cache = Cache()
+    async with serving(cache, tls=tls) as (server, address):
+        put_statistics(server, cache)
+        refused = await asyncio.to_thread(run_cli, address, PASSWORD, KEY)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "certificate" in refused.stderr.splitlines()[0]
+        assert "NODE_EXTRA_CA_CERTS=cert.pem" in refused.stderr.splitlines()[1]
+        trusting = {**os.environ, "NODE_EXTRA_CA_CERTS": str(tmp_path / "ca.pem")}
+        accepted = await asyncio.to_thread(run_cli, address, PASSWORD, KEY, "--once", env=trusting)
+        assert (accepted.returncode, accepted.stderr) == (0, "")
+
+
+def test_cli_tells_what_an_address_looks_like() -> None:
+    done = run_cli("127.0.0.1:8765", "password", "key")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "127.0.0.1:8765: an address begins with ws:// or wss://, such as ws://127.0.0.1:8765\n"
+    )
+
+
+def test_cli_runs_on_nodes_own_websocket(server: Credentials) -> None:
+    own = ("--experimental-websocket", "--no-warnings")  # Node 22 has it without being asked
+    done = run_cli(*server, "--once", "--config", options=own)
+    assert (done.returncode, done.stderr) == (0, "")
+    wrong = run_cli(server.address, "not the password", server.key_part, options=own)
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("Authentication failed: ")
+
+
+def test_cli_logs_in_with_the_published_token(server: Credentials) -> None:
+    done = run_cli(*server, "--once", "--token")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_cli_tells_its_usage() -> None:
@@ -117,65 +212,9 @@ def test_cli_tells_its_usage() -> None:
 
 
 def test_cli_tells_what_to_install(tmp_path: Path) -> None:
-    for name in ("cli.mjs", "passivbot-client.mjs"):
-        shutil.copy(JS_CLIENT / name, tmp_path)
+    for module in JS_CLIENT.glob("*.mjs"):
+        shutil.copy(module, tmp_path)
     old_node = ("--import", "data:text/javascript,delete globalThis.WebSocket")
     done = run_cli("ws://127.0.0.1:8765", "password", "key", cli=tmp_path / "cli.mjs", options=old_node)
     assert (done.returncode, done.stdout) == (1, "")
-    assert 'run "npm install" in' in done.stderr
-
-
-def run_module(credentials: Credentials, callbacks: str) -> list[list[object]]:
-    """What a connection of the module tells those callbacks, until it is closed."""
-    url, password, key_part = map(json.dumps, credentials)
-    script = f"""
-    {BROWSER_LIKE}
-    import {{ connect }} from "{(JS_CLIENT / "passivbot-client.mjs").as_uri()}";
-    const tell = (...parts) => console.log(JSON.stringify(parts));
-    const connection = connect({{
-      url: {url}, password: {password}, publicKeyPart: {key_part}, WebSocket,
-      {callbacks},
-      onClose: ({{ code, mayRetry }}) => tell("close", code, mayRetry),
-    }});
-    """
-    done = subprocess.run(
-        [NODE, "--input-type=module", "--eval", script],
-        capture_output=True, text=True, timeout=WAIT_S, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def test_module_asks_and_closes(server: Credentials) -> None:
-    told = run_module(
-        server,
-        """
-        onLogin: () => { tell("login"); connection.ping(); },
-        onStatistics: (data, { bot, seq }) => tell("statistics", bot, typeof seq),
-        onPong: () => { tell("pong"); connection.getConfig(); },
-        onConfig: (config) => { tell("config", config.live.user); connection.close(); }
-        """,
-    )
-    assert told[0] == ["login"]
-    assert told[1] == ["statistics", "demo", "number"]
-    assert [line for line in told[2:] if line[0] != "statistics"] == [
-        ["pong"],
-        ["config", "demo"],
-        ["close", 1000, False],
-    ]
-
-
-def test_module_tells_what_not_to_retry(server: Credentials) -> None:
-    assert run_module(server._replace(key_part="another"), "onLogin: () => tell('login')") == [
-        ["close", 4401, False]
-    ]
-    bad_messages = "onLogin: () => { for (let i = 0; i < 10; i++) connection.getConfig({}); }"
-    told = run_module(server, f"{bad_messages}, onError: ({{ code }}) => tell('error', code)")
-    assert told == [["error", "invalid_message"]] * 10 + [["close", 4400, False]]
-
-
-def test_module_gives_up_a_server_that_never_answers() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel accepts, nobody speaks
-        address = f"ws://127.0.0.1:{silent.getsockname()[1]}"
-        told = run_module(Credentials(address, "password", "key"), "loginTimeoutMs: 100")
-    assert told == [["close", 1006, True]]
+    assert 'run "npm install --omit=dev" in' in done.stderr

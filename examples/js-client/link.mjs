@@ -1,0 +1,241 @@
+// @ts-check
+/** One connection, from connecting through the login to its end, and the requests on it. */
+
+import { FINAL_CODES, LATER_CODES } from "./backoff.mjs";
+import { makeLogin } from "./login.mjs";
+import { Requests } from "./requests.mjs";
+
+/** @typedef {import("./types.mjs").Options} Options */
+/** @typedef {Record<string, any>} Message */
+
+/**
+ * How a connection ended.
+ * @typedef {object} Ended
+ * @property {number} code the WebSocket close code; 1006 where there was none
+ * @property {string} reason for people
+ * @property {boolean} isFinal whether trying again would only end the same way
+ */
+
+/**
+ * @typedef {object} Handlers
+ * @property {() => Message[]} subscriptions what to ask for with the login; asked when it is sent
+ * @property {() => void} onLive the server let us in, and proved itself if it was asked to
+ * @property {(message: Message) => void} onMessage what it sends from then on, but for answers to requests
+ * @property {(ended: Ended) => void} onEnd comes once, and nothing after it
+ */
+
+/** What the server takes in one message before the login, 8 KiB, less some room. */
+const AUTH_MAX_BYTES = 8_000;
+
+const KEEPALIVE_MS = 20_000;
+const TIMEOUT_MS = 10_000;
+
+/** One connection. */
+export class Link {
+  #options;
+  #handlers;
+  #socket;
+  #login;
+  #timeoutMs;
+  #requests;
+  #deadline; // of the login
+  /** The next ping, or the end if that one is not answered. @type {ReturnType<typeof setTimeout> | undefined} */
+  #watch;
+  /** Subscriptions too long to go with the login. @type {Message[]} */
+  #late = [];
+  #isOpen = false;
+  #isLive = false;
+  #isEnded = false;
+  /** What the server said when it refused the login. @type {string | null} */
+  #refusal = null;
+  #detail = "";
+
+  /**
+   * @param {Options} options
+   * @param {Handlers} handlers
+   * @throws {Error} The url is none, or the browser forbids it.
+   */
+  constructor(options, handlers) {
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#login = makeLogin(options);
+    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+    this.#requests = new Requests(this.#timeoutMs);
+    this.#socket = new (options.WebSocket ?? globalThis.WebSocket)(options.url);
+    this.#socket.onopen = () => this.#begin();
+    this.#socket.onmessage = (/** @type {MessageEvent} */ { data }) => this.#receive(data);
+    this.#socket.onerror = (/** @type {ErrorEvent} */ event) => this.#stumble(event);
+    this.#socket.onclose = (/** @type {CloseEvent} */ event) => this.#closed(event.code, event.reason);
+    this.#deadline = setTimeout(() => this.#closed(1006, `no answer from ${options.url}`), this.#timeoutMs);
+  }
+
+  /**
+   * Send a request, once logged in.
+   * @param {Message} message with its type
+   * @param {import("./requests.mjs").Pending} pending what is to come of it
+   */
+  ask(message, pending) {
+    if (this.#isLive && !this.#isEnded) {
+      this.#send({ ...message, id: this.#requests.add(pending) });
+    } else {
+      pending.reject(new Error("not connected"));
+    }
+  }
+
+  /** Ask now whether the server is there; the connection ends if it does not answer in time. */
+  check() {
+    if (this.#isLive && !this.#isEnded) {
+      clearTimeout(this.#watch);
+      this.#send({ type: "ping" });
+      this.#watch = setTimeout(() => this.#stalled(), this.#timeoutMs);
+    }
+  }
+
+  /** @param {Ended} ended as it is told; default: our own wish */
+  close(ended = { code: 1000, reason: "closed by this client", isFinal: true }) {
+    this.#finish(ended, 1000);
+  }
+
+  // --- the login ---------------------------------------------------------------------
+
+  async #begin() {
+    this.#isOpen = true;
+    await this.#say(() => this.#login.begin());
+  }
+
+  /** @param {() => Promise<Message>} make */
+  async #say(make) {
+    try {
+      const message = await make();
+      this.#send(message.type === "auth" ? this.#withSubscriptions(message) : message);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** @param {Message} auth */
+  #withSubscriptions(auth) {
+    const subscribe = this.#handlers.subscriptions();
+    const message = { ...auth, subscribe };
+    if (new TextEncoder().encode(JSON.stringify(message)).length <= AUTH_MAX_BYTES) {
+      return message;
+    }
+    this.#late = subscribe; // after the login a message may be longer
+    return { ...auth, subscribe: [] };
+  }
+
+  /** @param {Message} message */
+  #receiveAnswer(message) {
+    switch (message.type) {
+      case "challenge":
+        this.#say(() => this.#login.answer(message.data));
+        break;
+      case "auth_result":
+        if (message.success === true) {
+          this.#enter(message.data);
+        } else {
+          this.#refusal = String(message.message); // the close code that follows says whether to come back
+        }
+        break;
+      default: // nothing that somebody says who has not proved himself counts
+    }
+  }
+
+  /** @param {unknown} proof */
+  #enter(proof) {
+    try {
+      this.#login.verify(proof);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    this.#isLive = true;
+    clearTimeout(this.#deadline);
+    for (const subscription of this.#late) {
+      this.#send({ type: "subscribe", ...subscription });
+    }
+    this.#handlers.onLive();
+  }
+
+  // --- what comes --------------------------------------------------------------------
+
+  /** @param {unknown} text */
+  #receive(text) {
+    let message;
+    try {
+      message = JSON.parse(String(text));
+    } catch {
+      message = { type: "error", message: "the server sent something that is not JSON" };
+    }
+    if (!this.#isLive) {
+      this.#receiveAnswer(message ?? {});
+    } else if (!this.#requests.settle(message ?? {})) {
+      this.#handlers.onMessage(message ?? {});
+    }
+    if (this.#isLive && !this.#isEnded) {
+      clearTimeout(this.#watch); // whatever it was, somebody is there
+      this.#watch = setTimeout(() => this.check(), this.#options.keepaliveMs ?? KEEPALIVE_MS);
+    }
+  }
+
+  /** @param {Message} message */
+  #send(message) {
+    if (this.#socket.readyState === 1) {
+      this.#socket.send(JSON.stringify(message));
+    }
+  }
+
+  // --- the end -----------------------------------------------------------------------
+
+  /** @param {unknown} error of ours, or of a server that is not to be trusted: it would come again */
+  #fail(error) {
+    this.#finish({ code: 1006, reason: /** @type {Error} */ (error).message, isFinal: true });
+  }
+
+  /** A proxy that stalls keeps the connection open, and nothing comes any more. */
+  #stalled() {
+    this.#finish({ code: 1006, reason: "the server stopped answering", isFinal: false });
+    this.#socket.terminate?.(); // the package ws would wait for a closing handshake
+  }
+
+  /** @param {ErrorEvent} event browsers tell nothing in it, Node does */
+  #stumble({ message, error }) {
+    this.#detail = error?.cause?.message || message || error?.message || "";
+    if (!this.#isOpen) {
+      this.#closed(1006, ""); // Node 22 sends no close event after this one
+    }
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} said
+   */
+  #closed(code, said) {
+    if (this.#refusal !== null) {
+      const isLater = LATER_CODES.includes(code);
+      this.#finish({ code: isLater ? code : 4401, reason: this.#refusal, isFinal: !isLater });
+      return;
+    }
+    const lost = this.#isOpen ? "the connection was lost" : `cannot connect to ${this.#options.url}`;
+    const reason = FINAL_CODES[code] ?? (said || (this.#detail ? `${lost}: ${this.#detail}` : lost));
+    this.#finish({ code, reason, isFinal: code in FINAL_CODES });
+  }
+
+  /**
+   * @param {Ended} ended
+   * @param {number} [code] to close the socket with
+   */
+  #finish(ended, code) {
+    if (this.#isEnded) {
+      return;
+    }
+    this.#isEnded = true;
+    clearTimeout(this.#deadline);
+    clearTimeout(this.#watch);
+    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.onerror = () => {}; // the package ws throws an error that nobody listens for
+    this.#socket.close(code);
+    this.#requests.rejectAll(ended.reason);
+    this.#handlers.onEnd(ended);
+  }
+}

@@ -1,0 +1,177 @@
+// @ts-check
+/** What the client has of each bot: its latest state, and how far its events were heard. Pure. */
+
+import { applyMergePatch, isObject } from "./merge-patch.mjs";
+
+/** @typedef {import("./types.mjs").Statistics} Statistics */
+/** @typedef {Record<string, any>} Message what the server sent */
+/** @typedef {{ epoch: string, seq: number }} Place where the client stands with a bot */
+
+/**
+ * One bot's latest state.
+ * @typedef {object} State
+ * @property {Record<string, unknown>} keyed with the positions as an object, by `symbol|side`
+ * @property {string} [epoch]
+ * @property {number} [seq]
+ */
+
+/** The latest state of each bot. */
+export class States {
+  /** @type {Map<string | undefined, State>} by the bot's name; a server of the published interface names none */
+  #states = new Map();
+
+  /**
+   * Take a whole state over.
+   * @param {Message} message a `statistics`
+   * @returns {Statistics | null} null: it is none, and nothing was taken over
+   */
+  replace({ bot, epoch, seq, data }) {
+    if (!isObject(data) || !Array.isArray(data.positions) || !data.positions.every(isObject)) {
+      return null;
+    }
+    this.#states.set(bot, { keyed: toKeyed(data), epoch, seq });
+    return /** @type {Statistics} */ (/** @type {unknown} */ (data));
+  }
+
+  /**
+   * Apply a patch to the state that it was made for.
+   * @param {Message} message a `statistics_delta`
+   * @returns {Statistics | null} null: it fits no state that is here, and nothing was changed
+   */
+  patch({ bot, epoch, base, seq, patch }) {
+    const state = this.#states.get(bot);
+    if (state === undefined || state.epoch !== epoch || state.seq !== base || !isObject(patch)) {
+      return null;
+    }
+    const keyed = /** @type {Record<string, unknown>} */ (applyMergePatch(state.keyed, patch));
+    const data = fromKeyed(keyed);
+    if (data !== null) {
+      this.#states.set(bot, { keyed, epoch, seq });
+    }
+    return data;
+  }
+
+  /**
+   * Forget a bot's state: the next one has to be a whole one.
+   * @param {string | undefined} bot
+   */
+  forget(bot) {
+    this.#states.delete(bot);
+  }
+
+  /** @returns {Record<string, Place>} where the client stands, as `since` says it */
+  since() {
+    return Object.fromEntries(
+      Array.from(this.#states).flatMap(([bot, { epoch, seq }]) =>
+        bot !== undefined && epoch !== undefined && seq !== undefined ? [[bot, { epoch, seq }]] : [],
+      ),
+    );
+  }
+}
+
+/** How far each bot's events were heard. */
+export class EventPlaces {
+  /** @type {Map<string, Place>} */
+  #places = new Map();
+  /** The server's present run. @type {string | null} */
+  #epoch = null;
+  #isFilled = false;
+
+  /** @param {string} epoch of the run of the server that answers now */
+  begin(epoch) {
+    this.#epoch = epoch;
+    this.#isFilled = false;
+  }
+
+  /** @param {Message} message an `event` */
+  heard({ bot, epoch, seq }) {
+    this.#places.set(bot, { epoch, seq });
+  }
+
+  /** @param {Message} message a `gap` */
+  lost({ bot, epoch, last }) {
+    if (last !== null) {
+      this.#places.set(bot, { epoch, seq: last });
+    } else if (this.#epoch !== null) {
+      // That run of the server is over, and with this one the client stands at the beginning:
+      // asked from the old place again, the server would tell of the same gap again.
+      this.#places.set(bot, { epoch: this.#epoch, seq: 0 });
+    }
+  }
+
+  /**
+   * Where the others stand, who have said nothing yet: else what they say while the client is away
+   * would be lost to it without a word.
+   * @param {Message} message a `bots`, asked for after the subscription began
+   */
+  fill({ data, epoch }) {
+    for (const { bot, event_seq: seq } of data) {
+      if (!this.#places.has(bot)) {
+        this.#places.set(bot, { epoch, seq });
+      }
+    }
+    this.#isFilled = true;
+  }
+
+  /**
+   * A bot is there that was not among those: its first event is still to come.
+   * @param {string | undefined} bot
+   */
+  appeared(bot) {
+    if (this.#isFilled && this.#epoch !== null && bot !== undefined && !this.#places.has(bot)) {
+      this.#places.set(bot, { epoch: this.#epoch, seq: 0 });
+    }
+  }
+
+  /** @returns {Record<string, Place>} as `since` says it */
+  since() {
+    return Object.fromEntries(this.#places);
+  }
+}
+
+/**
+ * @param {Record<string, any>} data
+ * @returns {Record<string, unknown>} with the positions as an object
+ */
+function toKeyed(data) {
+  const named = data.positions.map((/** @type {Message} */ held) => [`${held.symbol}|${held.side}`, held]);
+  return { ...data, positions: Object.fromEntries(named) };
+}
+
+/**
+ * @param {Record<string, unknown>} keyed
+ * @returns {Statistics | null} with the positions as a list; null: it is no state's keyed form
+ */
+function fromKeyed(keyed) {
+  const { positions } = keyed;
+  if (!isObject(positions) || !Object.values(positions).every(isObject)) {
+    return null;
+  }
+  const names = Object.keys(positions).sort(compareCodePoints);
+  const data = { ...keyed, positions: names.map((name) => positions[name]) };
+  return /** @type {Statistics} */ (/** @type {unknown} */ (data));
+}
+
+/**
+ * The order of texts by their code points. JavaScript's own is by UTF-16 code units, in which what is
+ * beyond U+FFFF, as two surrogates, comes before U+E000 to U+FFFF.
+ * @param {string} one
+ * @param {string} other
+ * @returns {number} below, at or above zero
+ */
+export function compareCodePoints(one, other) {
+  const length = Math.min(one.length, other.length);
+  let index = 0;
+  while (index < length && one[index] === other[index]) {
+    index += 1;
+  }
+  if (index === length) {
+    return one.length - other.length;
+  }
+  return rank(one.charCodeAt(index)) - rank(other.charCodeAt(index));
+}
+
+/** A code unit's place among code points: surrogates stand for what comes after all others. @param {number} unit */
+function rank(unit) {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}

@@ -1,0 +1,92 @@
+// @ts-check
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { compareCodePoints, EventPlaces, States } from "../../examples/js-client/states.mjs";
+import { pick, seeded } from "./random.mjs";
+
+/** @param {string} symbol @param {number} [size] */
+const long = (symbol, size = 1) => ({ symbol, side: "long", size });
+
+/** @param {object} changes */
+const message = (changes) => {
+  const data = { balance: 1, positions: [long("B"), long("C")] };
+  return { bot: "main", epoch: "e", seq: 1, data, ...changes };
+};
+
+test("a patch adds, changes and removes positions, which are a list in the order of their keys again", () => {
+  const states = new States();
+  states.replace(message({}));
+  const patch = { balance: 2, positions: { "A|long": long("A"), "B|long": { size: 5 }, "C|long": null } };
+  const data = states.patch({ bot: "main", epoch: "e", base: 1, seq: 4, patch });
+  assert.deepEqual(data, { balance: 2, positions: [long("A"), long("B", 5)] });
+  assert.deepEqual(states.since(), { main: { epoch: "e", seq: 4 } });
+});
+
+test("a patch that fits no state that is here changes nothing", () => {
+  const states = new States();
+  states.replace(message({}));
+  const patch = { bot: "main", epoch: "e", base: 1, seq: 2, patch: { balance: 2 } };
+  const patches = [[], { positions: null }, { positions: { a: 1 } }].map((broken) => ({ patch: broken }));
+  for (const wrong of [{ bot: "other" }, { epoch: "f" }, { base: 0 }, ...patches]) {
+    assert.equal(states.patch({ ...patch, ...wrong }), null, JSON.stringify(wrong));
+    assert.deepEqual(states.since(), { main: { epoch: "e", seq: 1 } });
+  }
+  assert.equal(states.patch(patch)?.balance, 2);
+});
+
+test("what is no state is not taken over", () => {
+  const states = new States();
+  for (const data of [undefined, null, 1, [], {}, { positions: {} }, { positions: [null] }]) {
+    assert.equal(states.replace(message({ data })), null);
+  }
+  assert.deepEqual(states.since(), {});
+});
+
+test("a server that names neither bots nor epochs has no places", () => {
+  const states = new States();
+  assert.deepEqual(states.replace({ data: { positions: [] } }), { positions: [] });
+  assert.deepEqual(states.since(), {});
+});
+
+test("the order is that of the code points, also beyond U+FFFF", () => {
+  assert.ok("\u{1f600}" < "\uff5e" && compareCodePoints("\u{1f600}", "\uff5e") > 0);
+  const random = seeded(1);
+  const characters = ["a", "b", "|", "\ud7ff", "\ue000", "\uffff", "\u{10000}", "\u{1f600}", "\u{10ffff}"];
+  const text = () => Array.from({ length: Math.floor(random() * 4) }, () => pick(random, characters)).join("");
+  const points = (/** @type {string} */ of) => Array.from(of, (character) => character.codePointAt(0) ?? 0);
+  for (let round = 0; round < 5_000; round += 1) {
+    const [one, other] = [text(), text()];
+    const [left, right] = [points(one), points(other)];
+    const at = left.findIndex((point, index) => point !== right[index]);
+    const expected = at < 0 || at >= right.length ? left.length - right.length : left[at] - right[at];
+    assert.equal(Math.sign(compareCodePoints(one, other)), Math.sign(expected), JSON.stringify([one, other]));
+  }
+});
+
+test("the place among the events moves with each event and each gap", () => {
+  const places = new EventPlaces();
+  places.begin("e");
+  places.heard({ bot: "main", epoch: "e", seq: 5 });
+  places.lost({ bot: "main", epoch: "e", first: 6, last: 40 });
+  assert.deepEqual(places.since(), { main: { epoch: "e", seq: 40 } });
+  places.begin("f");
+  assert.deepEqual(places.since(), { main: { epoch: "e", seq: 40 } });
+  places.lost({ bot: "main", epoch: "e", first: 41, last: null });
+  assert.deepEqual(places.since(), { main: { epoch: "f", seq: 0 } });
+});
+
+test("a bot that has said nothing yet has a place too, and one that comes later begins at its first event", () => {
+  const places = new EventPlaces();
+  places.begin("e");
+  places.heard({ bot: "main", epoch: "e", seq: 7 });
+  places.appeared("early"); // the list, which is on its way, has it
+  places.fill({ epoch: "e", data: [{ bot: "main", event_seq: 6 }, { bot: "early", event_seq: 3 }] });
+  places.appeared("late");
+  places.appeared(undefined);
+  assert.deepEqual(places.since(), {
+    main: { epoch: "e", seq: 7 },
+    early: { epoch: "e", seq: 3 },
+    late: { epoch: "e", seq: 0 },
+  });
+});

@@ -28,7 +28,7 @@ class Feed(ABC):
     def __init__(self, cache: Cache, request: Subscribe) -> None:
         self._cache = cache
         self._bots = None if request.bots is None else frozenset(request.bots)
-        self._since = dict(request.since or {})
+        self._since = request.since or {}
         self._places: dict[str, int | None] = {}
         self._touched: dict[str, None] = {}  # a set that keeps its order
         for bot, history in cache.bots.items():
@@ -131,6 +131,9 @@ class EventFeed(Feed):
     def __init__(self, cache: Cache, request: Subscribe) -> None:
         self._kinds = None if request.kinds is None else frozenset(request.kinds)
         self._symbols = None if request.symbols is None else frozenset(request.symbols)
+        self._comes_back = request.since is not None
+        since = (request.since or {}).items()
+        self._elsewhere = {bot: place for bot, place in since if place.epoch != cache.epoch}
         super().__init__(cache, request)
 
     def _wants(self, event: EventData) -> bool:
@@ -138,17 +141,24 @@ class EventFeed(Feed):
             self._symbols is None or event.symbol in self._symbols
         )
 
+    @property
+    def begins(self) -> dict[str, Place]:
+        """Where the client stands with each bot that is known: what comes after is what it gets."""
+        epoch, places = self._cache.epoch, self._places.items()
+        return {bot: self._elsewhere.get(bot) or Place(epoch, seq or 0) for bot, seq in places}
+
     def _first_place(self, bot: str, history: BotHistory) -> int | None:
-        if bot in self._since:
-            known = self._known_place(bot)
-            return 0 if known is None else min(known.seq, history.events.seq)
-        return history.events.seq  # what was before is not news
+        known = self._known_place(bot)
+        if known is not None:
+            return min(known.seq, history.events.seq)
+        # To a client that comes for the first time, what was before is no news. To one that comes back,
+        # all is of a bot that it does not know: it appeared meanwhile.
+        return 0 if self._comes_back else history.events.seq
 
     def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[Prepared]:
-        since = self._since.pop(bot, None)
-        if since is not None and since.epoch != self._cache.epoch:
-            # Those of another run of the server are lost: nobody here knows how many they were.
-            yield Prepared(encode(Gap(bot, since.epoch, since.seq + 1, None)))
+        if (place_elsewhere := self._elsewhere.pop(bot, None)) is not None:
+            # What that run of the server told since is lost: nobody here knows how much it was.
+            yield Prepared(encode(Gap(bot, place_elsewhere.epoch, place_elsewhere.seq + 1, None)))
         for place, message in history.events.after(self._places.get(bot) or 0, self._wants):
             self._places[bot] = place
             if message is not None:

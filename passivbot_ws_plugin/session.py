@@ -149,7 +149,7 @@ class Session:
                 answer = replace(answer, mode=request.mode or "full", max_rate=request.max_rate)
             case "events":
                 feed = EventFeed(self._cache, request)
-                answer = replace(answer, kinds=request.kinds, symbols=request.symbols)
+                answer = replace(answer, kinds=request.kinds, symbols=request.symbols, since=feed.begins)
             case "config":
                 feed = ConfigFeed(self._cache, request, self._view)
         return Answer(encode(answer), channel, feed)

@@ -23,5 +23,5 @@ def put_event(server: Server, cache: Cache, seq: int, bot: str = "main") -> None
 
 def latest(cache: Cache, bot: str = "main") -> dict[str, Any]:
     """The data of a bot's latest ``statistics``."""
-    data: dict[str, Any] = json.loads(cache.bots[bot].statistics.snapshot)["data"]
+    data: dict[str, Any] = json.loads(cache.bots[bot].statistics.snapshot.payload)["data"]
     return data

@@ -119,7 +119,7 @@ export class Connection {
   #open() {
     const link = new Link(this.#options, {
       subscriptions: () => this.#subscriptions.all(),
-      onLive: () => this.#enter(link),
+      onLive: () => this.#enter(),
       onMessage: (message) => this.#subscriptions.receive(message, link),
       onEnd: (ended) => this.#lose(ended),
     });
@@ -129,10 +129,9 @@ export class Connection {
     queueMicrotask(() => this.#link === link && this.#options.onState?.({ state: "connecting" }));
   }
 
-  /** @param {Link} link */
-  #enter(link) {
+  #enter() {
     this.#liveSince = performance.now();
-    this.#subscriptions.begin(link);
+    this.#subscriptions.begin();
     this.#options.onState?.({ state: "live" });
   }
 

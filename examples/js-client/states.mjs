@@ -71,61 +71,36 @@ export class States {
 
 /** How far each bot's events were heard. */
 export class EventPlaces {
-  /** @type {Map<string, Place>} */
-  #places = new Map();
+  /** Null before the first subscription. @type {Map<string, Place> | null} */
+  #places = null;
   /** The server's present run. @type {string | null} */
   #epoch = null;
-  #isFilled = false;
 
-  /** @param {string} epoch of the run of the server that answers now */
-  begin(epoch) {
+  /** @param {Message} message a `subscribed`, which says where we stand with each known bot */
+  begin({ epoch, since = {} }) {
     this.#epoch = epoch;
-    this.#isFilled = false;
+    this.#places = new Map([...(this.#places ?? []), ...Object.entries(since)]);
   }
 
   /** @param {Message} message an `event` */
   heard({ bot, epoch, seq }) {
-    this.#places.set(bot, { epoch, seq });
+    this.#places?.set(bot, { epoch, seq });
   }
 
   /** @param {Message} message a `gap` */
   lost({ bot, epoch, last }) {
     if (last !== null) {
-      this.#places.set(bot, { epoch, seq: last });
+      this.#places?.set(bot, { epoch, seq: last });
     } else if (this.#epoch !== null) {
       // That run of the server is over, and with this one the client stands at the beginning:
       // asked from the old place again, the server would tell of the same gap again.
-      this.#places.set(bot, { epoch: this.#epoch, seq: 0 });
+      this.#places?.set(bot, { epoch: this.#epoch, seq: 0 });
     }
   }
 
-  /**
-   * Where the others stand, who have said nothing yet: else what they say while the client is away
-   * would be lost to it without a word.
-   * @param {Message} message a `bots`, asked for after the subscription began
-   */
-  fill({ data, epoch }) {
-    for (const { bot, event_seq: seq } of data) {
-      if (!this.#places.has(bot)) {
-        this.#places.set(bot, { epoch, seq });
-      }
-    }
-    this.#isFilled = true;
-  }
-
-  /**
-   * A bot is there that was not among those: its first event is still to come.
-   * @param {string | undefined} bot
-   */
-  appeared(bot) {
-    if (this.#isFilled && this.#epoch !== null && bot !== undefined && !this.#places.has(bot)) {
-      this.#places.set(bot, { epoch: this.#epoch, seq: 0 });
-    }
-  }
-
-  /** @returns {Record<string, Place>} as `since` says it */
+  /** @returns {Record<string, Place> | undefined} as `since` says it; undefined: all is new to us */
   since() {
-    return Object.fromEntries(this.#places);
+    return this.#places === null ? undefined : Object.fromEntries(this.#places);
   }
 }
 

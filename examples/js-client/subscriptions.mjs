@@ -36,20 +36,10 @@ export class Subscriptions {
     return subscriptions;
   }
 
-  /** @param {Link} link that just logged in */
-  begin(link) {
+  /** A connection logged in. */
+  begin() {
     this.#misfits = 0;
     this.#isResuming = false;
-    if (this.#wantsEvents()) {
-      link.ask(
-        { type: "list_bots" },
-        {
-          answer: "bots",
-          resolve: (bots) => this.#events.fill(bots),
-          reject: () => {}, // a server of the published interface has no events either
-        },
-      );
-    }
   }
 
   /**
@@ -97,9 +87,10 @@ export class Subscriptions {
   }
 
   /** @param {Message} message */
-  #subscribed({ channel, epoch }) {
+  #subscribed(message) {
+    const { channel, epoch } = message;
     if (channel === "events") {
-      this.#events.begin(epoch);
+      this.#events.begin(message);
     } else if (channel === "statistics") {
       this.#isResuming = false;
     }
@@ -118,7 +109,6 @@ export class Subscriptions {
     }
     const data = type === "statistics" ? this.#states.replace(message) : this.#states.patch(message);
     if (data !== null) {
-      this.#events.appeared(bot);
       onStatistics(data, { bot, epoch, seq });
     } else if (type === "statistics") {
       onError?.({ message: "the server sent statistics that are none" });

@@ -7,6 +7,7 @@ their published fields come first and never change, what was added comes after t
 
 from __future__ import annotations
 
+from .conversion import event_data, statistics_data
 from .from_client import (
     CHANNELS_OF,
     DEPTH_MAX,
@@ -19,7 +20,6 @@ from .from_client import (
     Hello,
     ListBots,
     Ping,
-    Place,
     Request,
     Subscribe,
     Unsubscribe,
@@ -41,6 +41,7 @@ from .from_server import (
     Gap,
     HealthData,
     Mode,
+    Place,
     Pong,
     PositionData,
     ServerMessage,
@@ -51,8 +52,6 @@ from .from_server import (
     Unsubscribed,
     encode,
     encode_value,
-    event_data,
-    statistics_data,
 )
 from .values import clean, clean_text
 

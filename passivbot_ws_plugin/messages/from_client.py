@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from passivbot_hooks import EVENT_KINDS
 from passivbot_ws_plugin.errors import ProtocolError
 
-from .from_server import Channel, Mode
+from .from_server import Channel, Mode, Place
 from .values import clean_text
 
 #: How deep a client's JSON may nest.
@@ -76,18 +76,6 @@ class AuthProof(Struct, frozen=True):
     data: str
     subscribe: list[Any] | None = None
     id: bytes | None = None
-
-
-class Place(Struct, frozen=True):
-    """How far a client got with a bot.
-
-    Attributes:
-        epoch: Of the last message of this channel that it got of the bot.
-        seq: Of the same message; 0: it got none.
-    """
-
-    epoch: Annotated[str, Meta(max_length=64)]
-    seq: Annotated[int, Meta(ge=0, le=2**53)]
 
 
 class Subscribe(Struct, frozen=True):

@@ -8,10 +8,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from passivbot_hooks import Event, Health, Position, Statistics
 from passivbot_ws_plugin.errors import ErrorCode
-
-from .values import clean, clean_text, integer, number, text
 
 #: What a client can subscribe to.
 Channel = Literal["statistics", "events", "config"]
@@ -299,6 +296,18 @@ class Bots(Struct, frozen=True, tag_field="type", tag="bots"):
     id: Raw | UnsetType = UNSET
 
 
+class Place(Struct, frozen=True):
+    """How far a client got with a bot.
+
+    Attributes:
+        epoch: Of the last message of this channel that it got of the bot.
+        seq: Of the same message; 0: it got none.
+    """
+
+    epoch: Annotated[str, Meta(max_length=64)]
+    seq: Annotated[int, Meta(ge=0, le=2**53)]
+
+
 class Subscribed(Struct, frozen=True, tag_field="type", tag="subscribed"):
     """The answer to ``subscribe``: what counts from now on. Absent: not this channel's.
 
@@ -310,6 +319,7 @@ class Subscribed(Struct, frozen=True, tag_field="type", tag="subscribed"):
         max_rate: How many statistics of one bot come a second at most; None: each change.
         kinds: Which kinds of events; None: all.
         symbols: Events of which symbols; None: all, and those of none.
+        since: Where the events begin: of each known bot, the last one that does not come.
         id: The request's id.
     """
 
@@ -320,6 +330,7 @@ class Subscribed(Struct, frozen=True, tag_field="type", tag="subscribed"):
     max_rate: float | UnsetType | None = UNSET
     kinds: list[str] | UnsetType | None = UNSET
     symbols: list[str] | UnsetType | None = UNSET
+    since: dict[str, Place] | UnsetType = UNSET
     id: Raw | UnsetType = UNSET
 
 
@@ -382,63 +393,3 @@ def encode(message: ServerMessage) -> bytes:
 def encode_value(value: Mapping[str, Any]) -> Raw:
     """A part of a message, made of `clean` values, as JSON."""
     return Raw(_encoder.encode(value))
-
-
-def statistics_data(stats: Statistics) -> StatisticsData:
-    """A source's statistics as they go on the wire.
-
-    What JSON cannot say (NaN, an infinity, half a surrogate pair) does not pass: numbers
-    become null, text is repaired. Decimal and other numbers become JSON numbers.
-    """
-    positions = [_position_data(position) for position in stats.positions]
-    return StatisticsData(
-        timestamp=integer(stats.timestamp),
-        balance=number(stats.balance),
-        upnl=number(stats.upnl),
-        open_orders_count=integer(stats.open_orders_count),
-        active_symbols_count=integer(stats.active_symbols_count),
-        # In an order that does not depend on history: who applies patches gets the same list.
-        positions=sorted(positions, key=lambda position: position.key),
-        exchange=text(stats.exchange),
-        quote=text(stats.quote),
-        status=text(stats.status),
-        realized_pnl=number(stats.realized_pnl),
-        health=None if stats.health is None else _health_data(stats.health),
-        version=text(stats.version),
-    )
-
-
-def _position_data(position: Position) -> PositionData:
-    return PositionData(
-        symbol=clean_text(str(position.symbol)),
-        side=clean_text(str(position.side)),
-        size=number(position.size),
-        entry_price=number(position.entry_price),
-        upnl=number(position.upnl),
-        last_price=number(position.last_price),
-        wallet_exposure=number(position.wallet_exposure),
-    )
-
-
-def _health_data(health: Health) -> HealthData:
-    return HealthData(
-        started_at=integer(health.started_at),
-        fills=integer(health.fills),
-        orders_placed=integer(health.orders_placed),
-        orders_cancelled=integer(health.orders_cancelled),
-        errors_last_hour=integer(health.errors_last_hour),
-        ws_reconnects=integer(health.ws_reconnects),
-        rate_limits=integer(health.rate_limits),
-        pnl=number(health.pnl),
-    )
-
-
-def event_data(event: Event) -> EventData:
-    """A source's event as it goes on the wire, of values that JSON can say."""
-    return EventData(
-        timestamp=integer(event.timestamp) or 0,
-        kind=clean_text(str(event.kind)),
-        symbol=text(event.symbol),
-        side=text(event.side),
-        details=clean(event.details),
-    )

@@ -51,7 +51,7 @@ async def test_states_after_deltas_are_what_a_published_client_gets(method: str)
             for changes in itertools.islice(random_life(random.Random(7396)), 200):
                 put_statistics(server, cache, **changes)
                 sent = cache.bots["main"].statistics.update(cache.bots["main"].statistics.seq - 1)
-                deltas += sent is not None and b'"statistics_delta"' in sent
+                deltas += sent is not None and b'"statistics_delta"' in sent.payload
                 theirs = await receive(published)
                 kind, ours, origin = await watcher.next()
                 assert kind == "statistics"

@@ -64,29 +64,16 @@ test("the order is that of the code points, also beyond U+FFFF", () => {
   }
 });
 
-test("the place among the events moves with each event and each gap", () => {
+test("the place among the events begins where the server says, and moves with each event and each gap", () => {
   const places = new EventPlaces();
-  places.begin("e");
+  assert.equal(places.since(), undefined);
+  places.begin({ epoch: "e", since: { main: { epoch: "e", seq: 4 }, quiet: { epoch: "e", seq: 2 } } });
   places.heard({ bot: "main", epoch: "e", seq: 5 });
   places.lost({ bot: "main", epoch: "e", first: 6, last: 40 });
-  assert.deepEqual(places.since(), { main: { epoch: "e", seq: 40 } });
-  places.begin("f");
-  assert.deepEqual(places.since(), { main: { epoch: "e", seq: 40 } });
+  const quiet = { epoch: "e", seq: 2 };
+  assert.deepEqual(places.since(), { main: { epoch: "e", seq: 40 }, quiet });
+  places.begin({ epoch: "f", since: { main: { epoch: "e", seq: 40 }, new: { epoch: "f", seq: 0 } } });
+  assert.deepEqual(places.since(), { main: { epoch: "e", seq: 40 }, quiet, new: { epoch: "f", seq: 0 } });
   places.lost({ bot: "main", epoch: "e", first: 41, last: null });
-  assert.deepEqual(places.since(), { main: { epoch: "f", seq: 0 } });
-});
-
-test("a bot that has said nothing yet has a place too, and one that comes later begins at its first event", () => {
-  const places = new EventPlaces();
-  places.begin("e");
-  places.heard({ bot: "main", epoch: "e", seq: 7 });
-  places.appeared("early"); // the list, which is on its way, has it
-  places.fill({ epoch: "e", data: [{ bot: "main", event_seq: 6 }, { bot: "early", event_seq: 3 }] });
-  places.appeared("late");
-  places.appeared(undefined);
-  assert.deepEqual(places.since(), {
-    main: { epoch: "e", seq: 7 },
-    early: { epoch: "e", seq: 3 },
-    late: { epoch: "e", seq: 0 },
-  });
+  assert.deepEqual(places.since(), { main: { epoch: "f", seq: 0 }, quiet, new: { epoch: "f", seq: 0 } });
 });

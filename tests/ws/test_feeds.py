@@ -150,9 +150,23 @@ def test_who_comes_back_gets_the_events_since() -> None:
     assert due(events(cache, since={"main": Place(cache.epoch, 99)})) == []
 
 
+def test_of_a_bot_that_appeared_while_it_was_away_it_gets_all() -> None:
+    cache = Cache()
+    put_event(cache, 5, "old")
+    feed = events(cache)
+    assert feed.begins == {"old": Place(cache.epoch, 5)}
+    for seq in (1, 2):
+        put_event(cache, seq, "new")
+    again = events(cache, since=feed.begins)
+    assert again.begins == {"old": Place(cache.epoch, 5), "new": Place(cache.epoch, 0)}
+    assert due(again) == [("event", "new", 1), ("event", "new", 2)]
+    assert due(events(cache, since={}, bots=["old"])) == [("event", "old", 5)]
+
+
 def test_after_a_restart_of_the_server_a_gap_without_an_end_then_all_that_it_has() -> None:
     cache = Cache()
-    feed = events(cache, since={"main": Place("before", 7)})
+    since = {"main": Place("before", 7)}
+    feed = events(cache, since=since)
     put_event(cache, 1)
     feed.touch("main")
     gap, event = taken(feed)
@@ -169,7 +183,8 @@ def test_after_a_restart_of_the_server_a_gap_without_an_end_then_all_that_it_has
     put_event(cache, 2)
     feed.touch("main")
     assert due(feed) == [("event", "main", 2)]
-    again = events(cache, since={"main": Place("before", 7)})
+    again = events(cache, since=since)
+    assert again.begins == since  # until the gap was told
     assert due(again) == [("gap", "main", None), ("event", "main", 1), ("event", "main", 2)]
 
 
@@ -213,6 +228,7 @@ class AnyPace(RuleBasedStateMachine):
         self.wishes: dict[str, Any] = {"mode": mode, "max_rate": max_rate}
         self.states = statistics(self.cache, **self.wishes)
         self.events = events(self.cache)
+        self.begins = self.events.begins
 
     @rule(bot=st.sampled_from(BOTS), balance=st.integers(0, 3))
     def change(self, bot: str, balance: int) -> None:
@@ -237,9 +253,10 @@ class AnyPace(RuleBasedStateMachine):
     def come_back(self) -> None:
         epoch, told = self.cache.epoch, self.follower.told
         since = {bot: Place(epoch, seq) for bot, seq in self.follower.seqs.items()}
-        heard = {bot: Place(epoch, told[bot][-1] if told[bot] else 0) for bot in BOTS}
+        heard = {bot: Place(epoch, told[bot][-1]) for bot in BOTS if told[bot]}
         self.states = statistics(self.cache, since=since, **self.wishes)
-        self.events = events(self.cache, since=heard)
+        self.events = events(self.cache, since={**self.begins, **heard})
+        self.begins |= {bot: place for bot, place in self.events.begins.items() if bot not in heard}
 
     def teardown(self) -> None:
         if not hasattr(self, "cache"):

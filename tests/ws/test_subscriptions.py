@@ -84,7 +84,7 @@ def test_a_subscription_is_answered_with_what_counts(cache: Cache) -> None:
     said, _ = ask(session(cache), type="subscribe", channel="events", kinds=["fill"], symbols=["A"])
     assert said == {
         "type": "subscribed", "channel": "events", "epoch": cache.epoch, "bots": None, "kinds": ["fill"],
-        "symbols": ["A"],
+        "symbols": ["A"], "since": {"main": {"epoch": cache.epoch, "seq": 0}},
     }  # fmt: skip
     said, _ = ask(session(cache), type="subscribe", channel="config")
     assert said == {"type": "subscribed", "channel": "config", "epoch": cache.epoch, "bots": None}

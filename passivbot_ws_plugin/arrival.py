@@ -11,7 +11,7 @@ import secrets
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from websockets.asyncio.server import Server as WebSocketListener
 from websockets.asyncio.server import ServerConnection
@@ -71,7 +71,7 @@ class Arrival(ServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it. All deadlines count from here, before TLS."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's are none by their class
         door = self._door
         self.connected_at = self.loop.time()
         self._address = transport.get_extra_info("peername") or ("?", 0)

@@ -16,7 +16,7 @@ import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import schemas
 
@@ -176,9 +176,7 @@ class RawClient:
 
     def pause_reading(self) -> None:
         """Read no more; what the server sends fills the buffers between."""
-        transport = self.writer.transport
-        assert isinstance(transport, asyncio.ReadTransport)
-        transport.pause_reading()
+        cast("asyncio.Transport", self.writer.transport).pause_reading()
 
     async def wait_lost(self, stop: asyncio.Event) -> None:
         """Without reading, wait until the server ended it, found by writing, or until told to stop."""

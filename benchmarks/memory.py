@@ -200,6 +200,6 @@ def measure(size: Size) -> Report:
 
 QUESTION: Final = Question(
     "Memory",
-    {"full": Size(500, 20, 3_000), "quick": Size(300, 10, 2_000), "tiny": Size(5, 1, 5)},
+    {"full": Size(500, 20, 3_000), "quick": Size(150, 5, 1_500), "tiny": Size(5, 1, 5)},
     measure,
 )

@@ -106,10 +106,10 @@ class Floor:
 
 
 class Library:
-    """What the library offers: `send` to one after the other, or `broadcast`."""
+    """What the library offers: `send` to one after the other, `broadcast`, or its transports as they are."""
 
     def __init__(
-        self, how: Literal["send", "broadcast"], compression: Literal["deflate"] | None, crowd: Crowd
+        self, how: Literal["send", "broadcast", "write"], compression: Literal["deflate"] | None, crowd: Crowd
     ) -> None:
         self.crowd = crowd
         self._how = how
@@ -135,14 +135,18 @@ class Library:
         self._change = data, seq
 
     async def send(self) -> None:
-        """The first draft's loop, or the library's."""
+        """The first draft's loop, the library's, or the least that asyncio asks for."""
         assert self._change is not None
-        message = _message(*self._change).decode()
-        if self._how == "broadcast":
-            broadcast(self._connections, message)
-            return
-        for connection in self._connections:
-            await connection.send(message)
+        payload = _message(*self._change)
+        if self._how == "write":
+            frame = Frame(Opcode.TEXT, payload).serialize(mask=False)
+            for connection in self._connections:
+                connection.transport.write(frame)
+        elif self._how == "broadcast":
+            broadcast(self._connections, payload, text=True)
+        else:
+            for connection in self._connections:
+                await connection.send(payload, text=True)
 
     async def stop(self) -> None:
         """Close them."""
@@ -193,6 +197,7 @@ OURS: Final = "ours, full"
 OURS_DEFLATE: Final = "ours, full, clients offer compression"
 OURS_DELTA: Final = "ours, delta"
 OURS_DELTA_DEFLATE: Final = "ours, delta, clients offer compression"
+WRITE: Final = "`transport.write` of one frame that is ready (asyncio's floor)"
 FLOOR: Final = "a loop of blocking `socket.send` (the floor)"
 
 
@@ -206,6 +211,7 @@ def _ways(folder: Path) -> Mapping[str, Way]:
         OURS_DEFLATE: Ours(Crowd(deflate=True), folder),
         OURS_DELTA: Ours(Crowd(mode="delta"), folder),
         OURS_DELTA_DEFLATE: Ours(Crowd(mode="delta", deflate=True), folder),
+        WRITE: Library("write", None, script),
         FLOOR: Floor(),
     }
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from .plot import Panel, draw
-from .report import CHECK_COLUMNS, Check, Report, check_row
+from .report import CHECK_COLUMNS, Check, Report, check_row, figure
 
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
 
@@ -68,7 +69,8 @@ def misses(checks: Sequence[Check]) -> str:
     lines = []
     for check in missed:
         what, measured, wanted, _ = check_row(check)
-        lines.append(f"- **Missed:** {what} is {measured}; wanted is {wanted}.")
+        by = f", {figure(check.worse)} times worse" if math.isfinite(check.worse) else ""
+        lines.append(f"- **Missed:** {what} is {measured}; wanted is {wanted}{by}.")
     return "\n".join(lines)
 
 

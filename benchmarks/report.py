@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import sys
@@ -29,7 +30,6 @@ class Check:
         sense: Whether more or less than the bound is worse.
         unit: Of both; ``"x"`` for a ratio.
         is_steady: It does not depend on how fast the machine is, so that it can fail a build.
-        why: What is to be said if it misses, in plain words.
     """
 
     what: str
@@ -38,12 +38,17 @@ class Check:
     sense: Literal["at most", "at least"] = "at most"
     unit: str = "x"
     is_steady: bool = True
-    why: str = ""
 
     @property
     def holds(self) -> bool:
         """Whether it is as wanted."""
         return self._is_within(1.0)
+
+    @property
+    def worse(self) -> float:
+        """How many times worse than wanted it is; infinite where nothing at all is wanted."""
+        over, under = (self.value, self.bound) if self.sense == "at most" else (self.bound, self.value)
+        return over / under if under else math.inf
 
     @property
     def fails(self) -> bool:
@@ -134,7 +139,6 @@ CHECK_COLUMNS: Final = ("what", "measured", "wanted", "holds")
 
 
 def figure(value: float, unit: str = "") -> str:
-    """A figure with three digits that count, and its unit."""
-    digits = max(0, 2 - len(str(int(abs(value)))) + (abs(value) < 1) + 1) if value else 0
-    text = f"{value:,.{min(digits, 3)}f}"
-    return f"{text} {unit}".rstrip()
+    """A figure with three digits that count, three decimals at most, and its unit; a count as it is."""
+    decimals = 0 if isinstance(value, int) or not value else 2 - math.floor(math.log10(abs(value)))
+    return f"{value:,.{max(0, min(decimals, 3))}f} {unit}".rstrip()

@@ -45,7 +45,8 @@ def test_a_percentile_of_few_is_the_largest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.0, "0"), (0.0481, "0.048"), (1.149, "1.15"), (18.13, "18.1"), (1280.0, "1,280")]
+    ("value", "text"),
+    [(0.0, "0"), (0.0481, "0.048"), (1.149, "1.15"), (18.13, "18.1"), (1280.0, "1,280"), (1, "1")],
 )
 def test_a_figure_has_three_digits_that_count(value: float, text: str) -> None:
     assert figure(value) == text
@@ -68,8 +69,14 @@ def test_a_page_without_the_place_is_refused() -> None:
 
 
 def test_a_miss_is_said_in_words() -> None:
-    words = misses([Check("the way over the floor", 3.0, 2.0), Check("another", 1.0, 2.0)])
-    assert words == "- **Missed:** the way over the floor is 3.00 x; wanted is at most 2.00 x."
+    words = misses(
+        [Check("the way over the floor", 3.0, 2.0), Check("another", 1.0, 2.0), Check("no reads", 1, 0)]
+    )
+    assert (
+        words.splitlines()[0]
+        == "- **Missed:** the way over the floor is 3.00 x; wanted is at most 2.00 x, 1.50 times worse."
+    )
+    assert words.splitlines()[1:] == ["- **Missed:** no reads is 1 x; wanted is at most 0 x."]
 
 
 def test_the_page_has_a_place_for_every_question() -> None:

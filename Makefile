@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 TSC := examples/js-client/node_modules/.bin/tsc
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test soak lint clean asyncapi requirements venv
+.PHONY: help demo test soak bench lint clean asyncapi requirements venv
 
 help:
 	@echo "make demo          serve a paper bot; Ctrl-C ends it (make demo PORT=9000 for another port)"
 	@echo "make test          run the tests"
 	@echo "make soak          two minutes of siege (make soak MINUTES=60 for longer)"
+	@echo "make bench         measure, and write docs/performance.md (make bench QUICK=1: under a minute, compare only)"
 	@echo "make lint          formatting, lint, types, import rules"
 	@echo "make asyncapi      write docs/asyncapi.json anew"
 	@echo "make requirements  pin the development set anew"
@@ -24,6 +25,9 @@ test: venv
 
 soak: venv
 	cd tests && ../$(BIN)/python -m soak --minutes $(or $(MINUTES),2)
+
+bench: venv
+	$(BIN)/python -m benchmarks $(if $(QUICK),--size quick) $(QUESTIONS)
 
 lint: venv
 	$(BIN)/ruff format --check .

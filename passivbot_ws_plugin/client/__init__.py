@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from passivbot_ws_plugin.messages import (
     BotData,
@@ -119,7 +119,15 @@ def connect(
     )
     if events_max < 1:
         raise ValueError("events_max must be 1 or more")
-    return Client(target, State([_wish(subscription) for subscription in subscriptions]), events_max)
+    wishes = [_wish(subscription) for subscription in subscriptions]
+    channels = [wish.channel for wish in wishes]
+    if len(set(channels)) < len(channels):
+        raise ValueError("one subscription a channel: a second one would replace the first")
+    if unknown := set(channels) - set(get_args(Channel)):
+        raise ValueError(
+            f"no such channel: {', '.join(sorted(unknown))}; there is {', '.join(get_args(Channel))}"
+        )
+    return Client(target, State(wishes), events_max)
 
 
 def _wish(subscription: Channel | Subscribe) -> Subscribe:

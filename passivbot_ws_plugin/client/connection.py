@@ -88,12 +88,13 @@ class Connection:
         except TimeoutError:
             raise TimeoutError(f"no answer to the login within {timeout_s:g} s") from None
 
-    async def send(self, request: Mapping[str, Any]) -> None:
-        """Send a request, as soon as the server is to take one more."""
-        async with self._turn:
-            while not self._rate.take():  # noqa: ASYNC110  time is all that it waits for
-                await asyncio.sleep(1 / REQUESTS_PER_S)
-        await self._websocket.send(msgspec.json.encode(request), text=True)
+    async def send(self, *requests: Mapping[str, Any]) -> None:
+        """Send requests in this order, each as soon as the server is to take one more."""
+        for request in requests:
+            async with self._turn:
+                while not self._rate.take():  # noqa: ASYNC110  time is all that it waits for
+                    await asyncio.sleep(1 / REQUESTS_PER_S)
+                await self._websocket.send(msgspec.json.encode(request), text=True)
 
     async def receive(self) -> Incoming | None:
         """The next message; None: one that is not known here, or that a request was waiting for."""

@@ -78,8 +78,8 @@ def check_scram(key: str, password: str) -> None:
     except SCRAM_FAILURES:
         # Not from the library's error: it tells of the character.
         raise ValueError(
-            "SCRAM cannot say this key or password: a character in it is forbidden (SASLprep, RFC 4013), or "
-            'it is empty; choose another password, or method="token"'
+            "SCRAM cannot say this key or password: a character in it is forbidden (SASLprep, RFC 4013); "
+            'choose another password, or method="token"'
         ) from None
 
 

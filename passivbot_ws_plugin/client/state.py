@@ -38,7 +38,7 @@ Request = Mapping[str, Any]
 _FOR_GOOD: Final = frozenset({"forbidden", "invalid_json", "invalid_message", "unknown_type"})
 
 #: What a message comes to: something to tell, and something to ask.
-Step = tuple[Update | None, Request | None]
+Step = tuple[Update | None, list[Request]]
 
 #: What a ``since`` may name.
 _SINCE_MAX: Final = 1000
@@ -76,38 +76,33 @@ class State:
     # --- what to ask -------------------------------------------------------------------
 
     def begin(self) -> list[Request]:
-        """The subscriptions that a new connection begins with."""
+        """The subscriptions that a new connection begins with; `after_login` is the next to be asked."""
         self._awaited = {}
-        self._is_listed = False
-        requests = [self._subscribe(channel) for channel in self._wishes if channel != "events"]
-        if "events" in self._wishes:
-            requests += filter(None, [self._subscribe_events()])
-        return requests
+        if self.are_events_paused:
+            self._await("events")  # so that none is taken
+        paused = {"events"} if self.are_events_paused else set()
+        return [self._subscribe(channel) for channel in self._wishes if channel not in paused]
 
-    def after_login(self) -> Request | None:
-        """What to ask next: with the events, which bots there are.
+    def after_login(self) -> list[Request]:
+        """What to ask right after `begin`, and after each subscription to the events: which bots there are.
 
         An event tells where the client stands with its bot. Of a bot without any, only the list does;
         else what happens to it while the connection is lost would be lost without a ``gap``.
         """
-        return {"type": "list_bots", "id": self._await("bots")} if "events" in self._wishes else None
+        if "events" not in self._wishes or self.are_events_paused:
+            return []
+        self._is_listed = False
+        return [{"type": "list_bots", "id": self._await("bots")}]
 
-    def pause_events(self) -> Request:
+    def pause_events(self) -> list[Request]:
         """Have no more events: those that are under way are passed over, to be sent again."""
         self.are_events_paused = True
-        return {"type": "unsubscribe", "channel": "events", "id": self._await("events")}
+        return [{"type": "unsubscribe", "channel": "events", "id": self._await("events")}]
 
-    def resume_events(self) -> Request | None:
-        """Go on with the events where they stopped; None where the list of bots is to come first."""
+    def resume_events(self) -> list[Request]:
+        """Go on with the events where they stopped."""
         self.are_events_paused = False
-        return self._subscribe_events()
-
-    def _subscribe_events(self) -> Request | None:
-        may_begin = self._was_ever_listed and not self.are_events_paused
-        if may_begin:
-            return self._subscribe("events")
-        self._await("events")  # so that none is taken before
-        return None
+        return [self._subscribe("events"), *self.after_login()]
 
     def _subscribe(self, channel: Channel) -> Request:
         wish = self._wishes[channel]
@@ -150,13 +145,13 @@ class State:
         match message:
             case StatisticsMessage():
                 keyed = to_keyed(message.data)
-                return self._hold(message.bot, message.epoch, message.seq, message.data, keyed), None
+                return self._hold(message.bot, message.epoch, message.seq, message.data, keyed), []
             case StatisticsDelta():
                 return self._apply(message)
             case EventMessage() | Gap():
-                return self._event(message), None
+                return self._event(message), []
             case ConfigChanged():
-                return self._config(message), None
+                return self._config(message), []
             case Subscribed(channel=channel):
                 self.epoch = message.epoch
                 if answered_id(message) == self._awaited.get(channel):
@@ -167,7 +162,7 @@ class State:
                 self._fail(message)
             case _:
                 pass
-        return None, None
+        return None, []
 
     def _hold(
         self, bot: str, epoch: str, seq: int, data: StatisticsData, keyed: dict[str, Any] | None
@@ -189,12 +184,12 @@ class State:
             data = from_keyed(keyed)
         except msgspec.ValidationError:
             return None, self._misfit(bot)
-        return self._hold(bot, delta.epoch, delta.seq, data, keyed), None
+        return self._hold(bot, delta.epoch, delta.seq, data, keyed), []
 
-    def _misfit(self, bot: str) -> Request | None:
+    def _misfit(self, bot: str) -> list[Request]:
         """A delta that cannot be applied: ask for the state, whole, once."""
         self._misfits.add(bot)
-        return None if "statistics" in self._awaited else self._subscribe("statistics")
+        return [] if "statistics" in self._awaited else [self._subscribe("statistics")]
 
     def _event(self, message: EventMessage | Gap) -> EventUpdate | GapUpdate | None:
         bot, place = message.bot, self._event_places.get(message.bot)
@@ -221,22 +216,23 @@ class State:
         # The first of each connection may tell of nothing new.
         return None if is_known and message.paths is None else message
 
-    def _list(self, message: Bots) -> Request | None:
-        if answered_id(message) != self._awaited.pop("bots", None):
-            return None
+    def _list(self, message: Bots) -> list[Request]:
+        if answered_id(message) != self._awaited.get("bots"):
+            return []  # asked for before the events were subscribed to again
+        del self._awaited["bots"]
         wanted = self._wishes["events"].bots
         unknown = [
             item
             for item in message.data
             if item.bot not in self._event_places and (wanted is None or item.bot in wanted)
         ]
+        # What happened to a bot before the very first list is no news. To one that came later, all is.
+        is_missed = self._was_ever_listed and any(item.event_seq for item in unknown)
         for item in unknown:
-            # One that came since the client was here last: all that happened to it is news.
             seq = 0 if self._was_ever_listed else item.event_seq
             self._event_places[item.bot] = Place(message.epoch, seq)
-        must_subscribe = bool(unknown) or not self._was_ever_listed
         self._is_listed = self._was_ever_listed = True
-        return self._subscribe_events() if must_subscribe else None
+        return self.resume_events() if is_missed and not self.are_events_paused else []
 
     def _fail(self, failure: Failure) -> None:
         if answered_id(failure) not in self._awaited.values():

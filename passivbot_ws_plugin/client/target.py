@@ -75,6 +75,8 @@ class Target:
             raise ValueError("no credentials in url: it stands in logs; pass key and password")
         if parts.scheme == "ws" and self.tls is not None:
             raise ValueError("tls is for wss://; ws:// is not encrypted")
+        if not self.key or not self.password:
+            raise ValueError("key and password must not be empty")
         if self.method not in _METHODS:
             raise ValueError(f"method must be one of {', '.join(_METHODS)}")
         if self.method == "scram":

@@ -211,9 +211,7 @@ class Client:
         self._connection = connection
         self._settled.set()
         self._inbox.put(Live())
-        for request in (*(() if is_small else requests), self._state.after_login()):
-            if request is not None:
-                await connection.send(request)
+        await connection.send(*(() if is_small else requests), *self._state.after_login())
 
     async def _listen(self, connection: Connection) -> NoReturn:
         resuming: asyncio.Task[None] | None = None
@@ -225,11 +223,10 @@ class Client:
                 self.last_message_at = time.time()
                 if message is None:
                     continue
-                update, request = self._state.receive(message)
+                update, requests = self._state.receive(message)
                 if update is not None:
                     self._inbox.put(update)
-                if request is not None:
-                    await connection.send(request)
+                await connection.send(*requests)
                 if not self._inbox.room.is_set() and not self._state.are_events_paused:
                     resuming = await self._make_room(connection)
         finally:
@@ -243,12 +240,10 @@ class Client:
                 await self._inbox.room.wait()
             return None
         except TimeoutError:
-            await connection.send(self._state.pause_events())
+            await connection.send(*self._state.pause_events())
             return asyncio.create_task(self._resume_events(connection))
 
     async def _resume_events(self, connection: Connection) -> None:
         await self._inbox.room.wait()
-        request = self._state.resume_events()
-        if request is not None:
-            with contextlib.suppress(ConnectionClosed):  # who listens finds out
-                await connection.send(request)
+        with contextlib.suppress(ConnectionClosed):  # who listens finds out
+            await connection.send(*self._state.resume_events())

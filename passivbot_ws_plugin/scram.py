@@ -110,7 +110,7 @@ class ScramExchange:
         try:
             self._server.set_client_first(client_first)
             first: str = self._server.get_server_first()
-        except _FAILURES as exc:
+        except SCRAM_FAILURES as exc:
             raise ScramError("client-first-message malformed") from exc
         return first
 
@@ -123,11 +123,11 @@ class ScramExchange:
         try:
             self._server.set_client_final(client_final)
             final: str = self._server.get_server_final()
-        except _FAILURES as exc:
+        except SCRAM_FAILURES as exc:
             raise ScramError("wrong proof") from exc
         return final
 
 
 # scramp raises its own for what the RFC foresees; a stranger's text finds the rest, such as
 # characters that cannot be encoded.
-_FAILURES: Final = (ScramException, ValueError, LookupError, TypeError, AttributeError)
+SCRAM_FAILURES: Final = (ScramException, ValueError, LookupError, TypeError, AttributeError)

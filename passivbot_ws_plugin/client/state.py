@@ -1,0 +1,242 @@
+"""What a client knows: messages in, updates and requests out. No I/O.
+
+It outlives the connections. Where it stands with each bot is what the next connection goes on from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import count, islice
+from typing import Any, Final
+
+import msgspec
+
+from passivbot_ws_plugin import merge_patch
+from passivbot_ws_plugin.keyed import from_keyed, to_keyed
+from passivbot_ws_plugin.messages import (
+    Bots,
+    Channel,
+    ConfigChanged,
+    EventMessage,
+    Gap,
+    Place,
+    StatisticsData,
+    StatisticsDelta,
+    StatisticsMessage,
+    Subscribe,
+    Subscribed,
+)
+
+from .errors import RequestError
+from .incoming import Failure, Incoming, UnusableError, answered_id
+from .updates import EventUpdate, GapUpdate, StatisticsUpdate, Update
+
+#: A request as a JSON object.
+Request = Mapping[str, Any]
+
+#: The codes of errors that come again however often the same is asked.
+_FOR_GOOD: Final = frozenset({"forbidden", "invalid_json", "invalid_message", "unknown_type"})
+
+#: What a message comes to: something to tell, and something to ask.
+Step = tuple[Update | None, list[Request]]
+
+#: What a ``since`` may name.
+_SINCE_MAX: Final = 1000
+
+
+class State:
+    """What is known of the bots, and where the client stands with each.
+
+    Args:
+        subscriptions: What the client wants; one a channel. ``since`` of the events is where it begins.
+
+    Attributes:
+        bots: The latest state of each bot.
+        epoch: Which run of the server it is; None before the first.
+        are_events_paused: Whether there is no room for events at the moment.
+    """
+
+    def __init__(self, subscriptions: Sequence[Subscribe]) -> None:
+        self.bots: dict[str, StatisticsUpdate] = {}
+        self.epoch: str | None = None
+        self.are_events_paused = False
+        self._wishes = {wish.channel: wish for wish in subscriptions}
+        self._keyed: dict[str, dict[str, Any] | None] = {}
+        self._misfits: set[str] = set()  # bots whose state is no base for what comes
+        self._config_hashes: dict[str, str] = {}
+        events = self._wishes.get("events")
+        self._event_places = dict(events.since or {}) if events is not None else {}
+        self._was_ever_listed = False
+        self._is_listed = False
+        self._numbers = count(1)
+        self._awaited: dict[
+            str, str
+        ] = {}  # the id of what was asked for last, by channel; and the list of bots
+
+    # --- what to ask -------------------------------------------------------------------
+
+    def begin(self) -> list[Request]:
+        """The subscriptions that a new connection begins with; `after_login` is the next to be asked."""
+        self._awaited = {}
+        if self.are_events_paused:
+            self._await("events")  # so that none is taken
+        paused = {"events"} if self.are_events_paused else set()
+        return [self._subscribe(channel) for channel in self._wishes if channel not in paused]
+
+    def after_login(self) -> list[Request]:
+        """What to ask right after `begin`, and after each subscription to the events: which bots there are.
+
+        An event tells where the client stands with its bot. Of a bot without any, only the list does;
+        else what happens to it while the connection is lost would be lost without a ``gap``.
+        """
+        if "events" not in self._wishes or self.are_events_paused:
+            return []
+        self._is_listed = False
+        return [{"type": "list_bots", "id": self._await("bots")}]
+
+    def pause_events(self) -> list[Request]:
+        """Have no more events: those that are under way are passed over, to be sent again."""
+        self.are_events_paused = True
+        return [{"type": "unsubscribe", "channel": "events", "id": self._await("events")}]
+
+    def resume_events(self) -> list[Request]:
+        """Go on with the events where they stopped."""
+        self.are_events_paused = False
+        return [self._subscribe("events"), *self.after_login()]
+
+    def _subscribe(self, channel: Channel) -> Request:
+        wish = self._wishes[channel]
+        since = dict(islice(self._places(channel).items(), _SINCE_MAX))
+        members = {
+            **{name: getattr(wish, name) for name in ("bots", "mode", "max_rate", "kinds", "symbols")},
+            "since": since or None,
+        }
+        return {
+            "type": "subscribe",
+            "channel": channel,
+            **{name: value for name, value in members.items() if value is not None},
+            "id": self._await(channel),
+        }
+
+    def _places(self, channel: Channel) -> Mapping[str, Place]:
+        match channel:
+            case "statistics":
+                states = (held for held in self.bots.values() if held.bot not in self._misfits)
+                return {held.bot: Place(held.epoch, held.seq) for held in states}
+            case "events":
+                return self._event_places
+            case "config":
+                return {}
+
+    def _await(self, what: str) -> str:
+        """The id of a new request; an earlier one for the same is not waited for any more."""
+        self._awaited[what] = f"{what}-{next(self._numbers)}"
+        return self._awaited[what]
+
+    # --- what comes --------------------------------------------------------------------
+
+    def receive(self, message: Incoming) -> Step:
+        """Take a message.
+
+        Raises:
+            RequestError: The server refuses a subscription, and would again.
+            UnusableError: It does not serve one now.
+        """
+        match message:
+            case StatisticsMessage():
+                keyed = to_keyed(message.data)
+                return self._hold(message.bot, message.epoch, message.seq, message.data, keyed), []
+            case StatisticsDelta():
+                return self._apply(message)
+            case EventMessage() | Gap():
+                return self._event(message), []
+            case ConfigChanged():
+                return self._config(message), []
+            case Subscribed(channel=channel):
+                self.epoch = message.epoch
+                if answered_id(message) == self._awaited.get(channel):
+                    del self._awaited[channel]
+            case Bots():
+                return None, self._list(message)
+            case Failure():
+                self._fail(message)
+            case _:
+                pass
+        return None, []
+
+    def _hold(
+        self, bot: str, epoch: str, seq: int, data: StatisticsData, keyed: dict[str, Any] | None
+    ) -> StatisticsUpdate:
+        self.epoch = epoch
+        self.bots[bot] = StatisticsUpdate(bot, epoch, seq, data)
+        self._keyed[bot] = keyed
+        self._misfits.discard(bot)
+        return self.bots[bot]
+
+    def _apply(self, delta: StatisticsDelta) -> Step:
+        bot, held = delta.bot, self.bots.get(delta.bot)
+        keyed = self._keyed.get(bot)
+        is_base = held is not None and (held.epoch, held.seq) == (delta.epoch, delta.base)
+        if not is_base or keyed is None:
+            return None, self._misfit(bot)
+        try:
+            keyed = merge_patch.apply(msgspec.json.decode(delta.patch, type=dict[str, Any]), keyed)
+            data = from_keyed(keyed)
+        except msgspec.ValidationError:
+            return None, self._misfit(bot)
+        return self._hold(bot, delta.epoch, delta.seq, data, keyed), []
+
+    def _misfit(self, bot: str) -> list[Request]:
+        """A delta that cannot be applied: ask for the state, whole, once."""
+        self._misfits.add(bot)
+        return [] if "statistics" in self._awaited else [self._subscribe("statistics")]
+
+    def _event(self, message: EventMessage | Gap) -> EventUpdate | GapUpdate | None:
+        bot, place = message.bot, self._event_places.get(message.bot)
+        # Of a bot that the client knows nothing of, the list says from where on it gets the events.
+        if "events" in self._awaited or (place is None and not self._is_listed):
+            return None
+        if isinstance(message, Gap):
+            return self._gap(message)
+        if place is not None and place.epoch == message.epoch and message.seq <= place.seq:
+            return None
+        self._event_places[bot] = Place(message.epoch, message.seq)
+        return EventUpdate(bot, message.epoch, message.seq, message.data)
+
+    def _gap(self, gap: Gap) -> GapUpdate:
+        if gap.last is not None:
+            self._event_places[gap.bot] = Place(gap.epoch, gap.last)
+        elif self.epoch is not None:  # of that run there is nothing more: all of this one is news
+            self._event_places[gap.bot] = Place(self.epoch, 0)
+        return GapUpdate(gap.bot, gap.epoch, gap.first, gap.last)
+
+    def _config(self, message: ConfigChanged) -> ConfigChanged | None:
+        is_known = self._config_hashes.get(message.bot) == message.hash
+        self._config_hashes[message.bot] = message.hash
+        # The first of each connection may tell of nothing new.
+        return None if is_known and message.paths is None else message
+
+    def _list(self, message: Bots) -> list[Request]:
+        if answered_id(message) != self._awaited.get("bots"):
+            return []  # asked for before the events were subscribed to again
+        del self._awaited["bots"]
+        wanted = self._wishes["events"].bots
+        unknown = [
+            item
+            for item in message.data
+            if item.bot not in self._event_places and (wanted is None or item.bot in wanted)
+        ]
+        # What happened to a bot before the very first list is no news. To one that came later, all is.
+        is_missed = self._was_ever_listed and any(item.event_seq for item in unknown)
+        for item in unknown:
+            seq = 0 if self._was_ever_listed else item.event_seq
+            self._event_places[item.bot] = Place(message.epoch, seq)
+        self._is_listed = self._was_ever_listed = True
+        return self.resume_events() if is_missed and not self.are_events_paused else []
+
+    def _fail(self, failure: Failure) -> None:
+        if answered_id(failure) not in self._awaited.values():
+            return
+        if failure.code in _FOR_GOOD:
+            raise RequestError(failure.code, failure.message)
+        raise UnusableError(f"the server does not serve a subscription now: {failure.message:.200}")

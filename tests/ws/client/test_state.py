@@ -69,6 +69,7 @@ class Wire:
 
     def __init__(self, cache: Cache, state: State) -> None:
         self.line, self.state = Line(), state
+        self.sent: deque[str] = deque()  # requests that the server did not read yet
         self.client = Client(self.line, Limits(), lambda: 0.0)
         self.session = Session(
             PRINCIPAL,
@@ -82,8 +83,11 @@ class Wire:
         self.ask(state.after_login())
 
     def ask(self, requests: list[Request]) -> None:
-        for request in requests:
-            self.give(self.session.receive(msgspec.json.encode(request).decode()))
+        self.sent.extend(msgspec.json.encode(request).decode() for request in requests)
+
+    def serve(self) -> None:
+        while self.sent:
+            self.give(self.session.receive(self.sent.popleft()))
 
     def give(self, answer: Answer) -> None:
         assert not answer.is_last, answer
@@ -104,7 +108,11 @@ class Wire:
             yield message, update
 
     def deliver(self) -> list[Update]:
-        return [update for _, update in self.messages() if update is not None]
+        updates: list[Update] = []
+        while self.sent or self.line.frames:
+            self.serve()
+            updates += [update for _, update in self.messages() if update is not None]
+        return updates
 
 
 class AnyCourseOfThings(RuleBasedStateMachine):
@@ -149,6 +157,11 @@ class AnyCourseOfThings(RuleBasedStateMachine):
     @rule(size=st.integers(1, 4))
     def deliver(self, size: int) -> None:
         self.take(size)
+
+    @rule()
+    def serve(self) -> None:
+        if self.wire is not None:
+            self.wire.serve()
 
     @rule()
     def connect(self) -> None:
@@ -203,9 +216,10 @@ class AnyCourseOfThings(RuleBasedStateMachine):
         if self.wire is None or self.state.are_events_paused:
             self.state.are_events_paused = False
             self.connect()
-        self.take()
         assert self.wire is not None
-        assert not self.wire.line.frames
+        while self.wire.sent or self.wire.line.frames:
+            self.serve()
+            self.take()
         for bot, history in self.cache.bots.items():
             statistics = history.statistics
             if statistics.data is not None:
@@ -218,7 +232,7 @@ class AnyCourseOfThings(RuleBasedStateMachine):
 
 
 TestAnyCourseOfThings = AnyCourseOfThings.TestCase
-TestAnyCourseOfThings.settings = settings(max_examples=60, stateful_step_count=30)
+TestAnyCourseOfThings.settings = settings(max_examples=150, stateful_step_count=30)
 
 
 def snapshot(seq: int = 1, epoch: str = "e", **changes: Any) -> StatisticsMessage:
@@ -297,6 +311,50 @@ def test_what_the_server_no_longer_has_shows_as_a_gap(monkeypatch: pytest.Monkey
     updates = [update for update in Wire(cache, state).deliver() if not isinstance(update, ConfigChanged)]
     assert updates[0] == GapUpdate("main", cache.epoch, 2, 5)
     assert [update.seq for update in updates[1:] if isinstance(update, EventUpdate)] == [6, 7]
+
+
+def test_a_gap_is_told_once_though_nothing_comes_after_it() -> None:
+    cache, state = Cache(), State(ALL[1:2])
+    cache.put_event("main", 1, event_data(make_event()))
+    Wire(cache, state).deliver()
+    restarted = Cache()
+    restarted.put_statistics("main", statistics_data(make_statistics()))
+    assert Wire(restarted, state).deliver() == [GapUpdate("main", cache.epoch, 2, None)]
+    assert Wire(restarted, state).deliver() == []
+
+
+def test_an_event_that_comes_twice_and_the_answer_to_an_older_subscription_are_passed_over() -> None:
+    cache, state = Cache(), State(ALL[1:2])
+    Wire(cache, state).deliver()
+    first = EventMessage(event_data(make_event()), "main", cache.epoch, 1)
+    assert isinstance(heard(state, first)[0], EventUpdate)
+    assert heard(state, first) == (None, [])
+    state.pause_events()
+    asked = state.resume_events()[0]
+    second = EventMessage(event_data(make_event()), "main", cache.epoch, 2)
+    for request_id, is_heard in (("events-1", False), (asked["id"], True)):
+        answer = {
+            "type": "subscribed",
+            "channel": "events",
+            "epoch": cache.epoch,
+            "bots": None,
+            "id": request_id,
+        }
+        state.receive(decode(json.dumps(answer)))  # type: ignore[arg-type]
+        assert isinstance(heard(state, second)[0], EventUpdate) is is_heard
+
+
+def test_a_client_without_room_is_not_sent_the_events() -> None:
+    cache, state = Cache(), State(ALL[1:2])
+    wire = Wire(cache, state)
+    wire.deliver()
+    wire.ask(state.pause_events())
+    wire.deliver()
+    cache.put_event("main", 1, event_data(make_event()))
+    wire.client.touch("events", "main")
+    assert not wire.line.frames
+    wire.ask(state.resume_events())
+    assert [type(update) for update in wire.deliver()] == [EventUpdate]
 
 
 def test_the_config_is_told_again_only_if_it_is_another() -> None:

@@ -71,7 +71,7 @@ class Arrival(ServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it. All deadlines count from here, before TLS."""
-        transport = cast("asyncio.Transport", transport)  # uvloop's are none by their class
+        transport = cast("asyncio.Transport", transport)  # not every loop's is one by its class
         door = self._door
         self.connected_at = self.loop.time()
         self._address = transport.get_extra_info("peername") or ("?", 0)

@@ -119,7 +119,7 @@ class Connection(Arrival):
         if self._is_shareable and self.send_in_progress is None:
             try:
                 self.transport.write(message.frame(self._window_bits))
-            except RuntimeError:  # uvloop's word for a transport whose end is not told yet
+            except RuntimeError:  # another loop's word for a transport whose end is not told yet
                 return 0
         else:
             broadcast((self,), message.payload, text=True)

@@ -109,7 +109,7 @@ QUESTION: Final = Question(
     "The hook",
     {
         "full": Size((0, 100, 1_000), 50, 8, 40, 0.04),
-        "quick": Size((0, 1_000), 50, 5, 10, 0.04),
+        "quick": Size((0, 1_000), 50, 4, 10, 0.04),
         "tiny": Size((0, 2), 1, 1, 3, 0.01),
     },
     measure,

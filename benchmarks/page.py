@@ -33,7 +33,6 @@ def write(machine: Mapping[str, str], reports: Mapping[str, Report]) -> None:
     text = fill(text, "wanted", f"{_table(CHECK_COLUMNS, map(check_row, checks))}\n\n{misses(checks)}")
     for title, report in reports.items():
         text = fill(text, _name(title), _section(report))
-    PAGE.write_text(text, encoding="utf-8")
     series = next((report.series for report in reports.values() if report.series), None)
     if series is not None:
         panels = [
@@ -41,6 +40,7 @@ def write(machine: Mapping[str, str], reports: Mapping[str, Report]) -> None:
             Panel("hook to client, ms", {"p50": series["p50_ms"], "p99": series["p99_ms"]}),
         ]
         PLOT.write_text(draw(panels), encoding="utf-8")
+    PAGE.write_text(text, encoding="utf-8")
 
 
 def fill(text: str, part: str, content: str) -> str:

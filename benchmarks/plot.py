@@ -91,4 +91,4 @@ def _step(most: float) -> float:
     """A round number, four of which reach above all figures."""
     most = most or 1.0
     unit = 10.0 ** math.floor(math.log10(most / 4))
-    return next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor * 4 >= most * 1.05)
+    return next(unit * factor for factor in (1, 2, 2.5, 5, 10, 20) if unit * factor * 4 >= most * 1.05)

@@ -119,7 +119,7 @@ QUESTION: Final = Question(
     "Scale",
     {
         "full": Size((100, 1_000, 5_000), 40, 1.0),
-        "quick": Size((100, 1_000), 12, 0.25),
+        "quick": Size((100, 1_000), 8, 0.25),
         "tiny": Size((2, 4), 3, 0.05),
     },
     measure,

@@ -239,6 +239,6 @@ def measure(size: Size) -> Report:
 
 QUESTION: Final = Question(
     "The source",
-    {"full": Size(200, 40, 5_000, 2_000), "quick": Size(200, 10, 1_000, 500), "tiny": Size(5, 2, 5, 20)},
+    {"full": Size(200, 40, 5_000, 2_000), "quick": Size(200, 6, 1_000, 300), "tiny": Size(5, 2, 5, 20)},
     measure,
 )

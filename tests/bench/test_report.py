@@ -87,6 +87,15 @@ def test_the_page_has_a_place_for_every_question() -> None:
         fill(text, part, "")
 
 
+@pytest.mark.parametrize("most", [0.0, 0.004, 1.0, 38.0, 39.9, 64.7, 391.0, 99_999.0])
+def test_the_plot_has_an_axis_for_figures_of_any_size(most: float) -> None:
+    document = ET.fromstring(draw([Panel("any", {"line": {100: most / 2, 1_000: most}})]))
+    highest = min(
+        float(circle.attrib["cy"]) for circle in document.iter("{http://www.w3.org/2000/svg}circle")
+    )
+    assert 36 <= highest <= 196
+
+
 def test_the_plot_is_well_formed_and_within_its_frame() -> None:
     lines = {"p50 & more": {100: 2.0, 1_000: 20.0, 5_000: 90.0}, "p99": {100: 5.0, 5_000: 200.0}}
     document = ET.fromstring(draw([Panel("hook to client, ms", lines)]))

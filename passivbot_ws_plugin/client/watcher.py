@@ -28,7 +28,7 @@ from .errors import ClosedError, RequestError
 from .inbox import Inbox
 from .incoming import UnusableError
 from .login import SUBSCRIPTIONS_MAX_BYTES, RefusedError, log_in
-from .state import State
+from .state import Request, State
 from .target import Target
 from .updates import Config, Connecting, Live, Lost, StatisticsUpdate, Update
 
@@ -191,27 +191,30 @@ class Client:
         live_since: float | None = None
         try:
             async with opened(self._target) as connection:
-                await self._log_in(connection)
+                requests = await self._log_in(connection)
                 live_since = clock()
                 try:
+                    self._connection = connection
+                    self._settled.set()
+                    self._inbox.put(Live())
+                    await connection.send(*requests)
                     await self._listen(connection)
                 finally:
+                    # Before its end fails what is asked for: that is asked again of the next one.
                     self._connection = None
                     self._settled.clear()
         except (OSError, WebSocketException, RefusedError, UnusableError) as exc:
             return judge(exc), 0.0 if live_since is None else clock() - live_since
         raise AssertionError("listening ends with an exception")
 
-    async def _log_in(self, connection: Connection) -> None:
+    async def _log_in(self, connection: Connection) -> list[Request]:
+        """Log in; what is to be asked right after it."""
         target, requests = self._target, self._state.begin()
         # Before the login a message may have 8 KiB; where many bots do not fit, they follow it.
         is_small = len(msgspec.json.encode(requests)) <= SUBSCRIPTIONS_MAX_BYTES
         login = log_in(target.method, target.key, target.password, requests if is_small else ())
         await connection.log_in(login, target.timing.login_s)
-        self._connection = connection
-        self._settled.set()
-        self._inbox.put(Live())
-        await connection.send(*(() if is_small else requests), *self._state.after_login())
+        return [*(() if is_small else requests), *self._state.after_login()]
 
     async def _listen(self, connection: Connection) -> NoReturn:
         resuming: asyncio.Task[None] | None = None

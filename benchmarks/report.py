@@ -139,6 +139,9 @@ CHECK_COLUMNS: Final = ("what", "measured", "wanted", "holds")
 
 
 def figure(value: float, unit: str = "") -> str:
-    """A figure with three digits that count, three decimals at most, and its unit; a count as it is."""
-    decimals = 0 if isinstance(value, int) or not value else 2 - math.floor(math.log10(abs(value)))
-    return f"{value:,.{max(0, min(decimals, 3))}f} {unit}".rstrip()
+    """A figure with three digits that count, two below 1, and its unit; a count as it is."""
+    decimals = 0
+    if value and not isinstance(value, int):
+        digits = 3 if abs(value) >= 1 else 2
+        decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f} {unit}".rstrip()

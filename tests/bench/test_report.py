@@ -46,7 +46,15 @@ def test_a_percentile_of_few_is_the_largest() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (0.0481, "0.048"), (1.149, "1.15"), (18.13, "18.1"), (1280.0, "1,280"), (1, "1")],
+    [
+        (0.0, "0"),
+        (0.00041, "0.00041"),
+        (0.0481, "0.048"),
+        (1.149, "1.15"),
+        (18.13, "18.1"),
+        (1280.0, "1,280"),
+        (1, "1"),
+    ],
 )
 def test_a_figure_has_three_digits_that_count(value: float, text: str) -> None:
     assert figure(value) == text

@@ -8,6 +8,8 @@ who sends frames before it has the answer to its handshake.
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Callable
 from typing import Any, Final
 
 from websockets.asyncio.server import Server as WebSocketListener
@@ -33,13 +35,22 @@ _log = get_logger(__name__)
 
 
 class Connection(Arrival):
-    """A connection that ends when it should, whatever the other end does."""
+    """A connection that ends when it should, whatever the other end does.
 
+    Attributes:
+        descriptor: Of its socket, while a frame may be written to it past the transport.
+        on_descriptor: Called whenever that has become another one.
+        window_bits: Of its compressor, if frames may be compressed.
+    """
+
+    descriptor: int | None = None
+    on_descriptor: Callable[[], None] | None = None
+    window_bits: int | None = None
     _is_ending = False
     _head_tail: bytes = b""  # the last bytes of the request so far
     _early: bytes = b""
     _is_shareable = False  # whether its frames are those of others
-    _window_bits: int | None = None  # of its compressor, if frames may be compressed
+    _own_descriptor: int | None = None  # to be written to whenever the transport has nothing to send
 
     def __init__(
         self, door: Door, protocol: ServerProtocol, server: WebSocketListener, **options: Any
@@ -89,7 +100,11 @@ class Connection(Arrival):
             case []:
                 self._is_shareable = True
             case [PerMessageDeflate(local_no_context_takeover=True) as deflate]:
-                self._is_shareable, self._window_bits = True, deflate.local_max_window_bits
+                self._is_shareable, self.window_bits = True, deflate.local_max_window_bits
+        if self._is_shareable and not self.is_encrypted and os.name == "posix":
+            self._own_descriptor = self._socket.get_extra_info("socket").fileno()
+            self._socket.set_write_buffer_limits(high=0)  # which are told of by the two methods below
+            self._note_descriptor()
         data, self._early = self._early, b""
         if data and not self.transport.is_closing():  # after its end, data would be an error
             self.data_received(data)
@@ -117,13 +132,47 @@ class Connection(Arrival):
         if self.protocol.state is not State.OPEN:
             return 0
         if self._is_shareable and self.send_in_progress is None:
-            try:
-                self.transport.write(message.frame(self._window_bits))
-            except RuntimeError:  # another loop's word for a transport whose end is not told yet
-                return 0
-        else:
-            broadcast((self,), message.payload, text=True)
+            return self.write(message.frame(self.window_bits))
+        broadcast((self,), message.payload, text=True)
         return self.unsent_bytes()
+
+    def write(self, data: bytes) -> int:
+        """Send a frame or what is left of one, by the transport; returns `unsent_bytes`."""
+        try:
+            self.transport.write(data)
+        except RuntimeError:  # another loop's word for a transport whose end is not told yet
+            return 0
+        return self.unsent_bytes()
+
+    def _note_descriptor(self) -> None:
+        """Have the descriptor written to from now on, or not, as the state of things is."""
+        is_clear = self.protocol.state is State.OPEN and not self.paused
+        descriptor = self._own_descriptor if is_clear else None
+        if descriptor != self.descriptor:
+            self.descriptor = descriptor
+            if self.on_descriptor is not None:
+                self.on_descriptor()
+
+    def send_data(self) -> None:
+        """Send what the protocol has to; called whenever its state changed."""
+        super().send_data()
+        self._note_descriptor()
+
+    def pause_writing(self) -> None:
+        """The transport has something to send that the network did not take."""
+        super().pause_writing()
+        self._note_descriptor()
+
+    def resume_writing(self) -> None:
+        """It has nothing to send any more."""
+        super().resume_writing()
+        self._note_descriptor()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the descriptor, which is closed next and may then be another's."""
+        self._own_descriptor = None
+        self._note_descriptor()
+        super().connection_lost(exc)
 
     def unsent_bytes(self) -> int:
         """What is buffered, above TLS and below it; nothing once it is to end."""

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
+from .broadcast import BroadcastGroup, Line
 from .cache import Cache
 from .feeds import Feed, StatisticsFeed
 from .messages import Channel, Mode
@@ -25,14 +26,8 @@ from .prepared import Prepared
 SWEEP_S: Final = 0.25
 
 
-class Line(Protocol):
+class ClientLine(Line, Protocol):
     """A connection, as far as the hub knows it."""
-
-    def push(self, message: Prepared) -> int:
-        """Send a message, buffering what the network does not take now; returns `unsent_bytes`."""
-
-    def unsent_bytes(self) -> int:
-        """What is buffered."""
 
     def drop(self, reason: str) -> None:
         """Close it as too slow."""
@@ -41,9 +36,8 @@ class Line(Protocol):
 class Client:
     """A client that logged in, and its subscriptions."""
 
-    def __init__(self, line: Line, limits: Limits, clock: Callable[[], float]) -> None:
-        self.push: Final = line.push
-        self._line = line
+    def __init__(self, line: ClientLine, limits: Limits, clock: Callable[[], float]) -> None:
+        self.line: Final = line
         self._limits = limits
         self._clock = clock
         self._feeds: dict[Channel, Feed] = {}
@@ -60,7 +54,7 @@ class Client:
 
     def answer(self, payload: bytes) -> None:
         """Send an answer to a request, whatever is buffered, up to the hard limit."""
-        self.push(Prepared(payload, is_secret=True))
+        self.line.push(Prepared(payload, is_secret=True))
         self.check()
 
     def touch(self, channel: Channel, bot: str) -> None:
@@ -80,14 +74,14 @@ class Client:
         if self.is_behind:
             return
         for message in feed.due(self._clock()):
-            self.push(message)
+            self.line.push(message)
             self.check()
             if self.is_behind:
                 return
 
     def check(self) -> None:
         """Look at what is unsent: note the client as behind or as caught up, or drop it."""
-        unsent = self._line.unsent_bytes()
+        unsent = self.line.unsent_bytes()
         if unsent <= self._limits.buffer_soft_bytes:
             self._behind_since = None
             return
@@ -95,9 +89,9 @@ class Client:
         if self._behind_since is None:
             self._behind_since = now
         if unsent > self._limits.buffer_hard_bytes:
-            self._line.drop("unsent bytes over buffer_hard_bytes")
+            self.line.drop("unsent bytes over buffer_hard_bytes")
         elif now - self._behind_since > self._limits.buffer_soft_s:
-            self._line.drop("unsent bytes over buffer_soft_bytes for too long")
+            self.line.drop("unsent bytes over buffer_soft_bytes for too long")
 
     @property
     def is_behind(self) -> bool:
@@ -135,9 +129,11 @@ class Hub:
 
     def __init__(self, cache: Cache, limits: Limits) -> None:
         self._cache = cache
-        self._soft_bytes = limits.buffer_soft_bytes
         self._clients: set[Client] = set()
-        self._in_step: dict[Mode, set[Client]] = {"full": set(), "delta": set()}
+        self._in_step: dict[Mode, BroadcastGroup[Client]] = {
+            "full": BroadcastGroup(),
+            "delta": BroadcastGroup(),
+        }
         # What all of them were sent of each bot.
         self._sent = {bot: seq for bot, history in cache.bots.items() if (seq := history.statistics.seq)}
         self._others: set[Client] = set()
@@ -154,8 +150,10 @@ class Hub:
 
     def leave(self, client: Client) -> None:
         """Forget a client."""
-        for clients in (self._clients, self._others, self._waiting, *self._in_step.values()):
+        for clients in (self._clients, self._others, self._waiting):
             clients.discard(client)
+        for group in self._in_step.values():
+            group.discard(client)
 
     def publish(self, channel: Channel, bot: str) -> None:
         """Tell everybody that a bot has something new."""
@@ -169,15 +167,15 @@ class Hub:
 
     def _march(self, bot: str) -> None:
         """Hand a bot's latest change to all that walk in step."""
-        statistics, soft_bytes = self._cache.bots[bot].statistics, self._soft_bytes
-        delta = statistics.update(self._sent.get(bot))
-        if delta is None:
-            return
+        statistics = self._cache.bots[bot].statistics
+        before = self._sent.get(bot)
         self._sent[bot] = statistics.seq
-        for mode, clients in self._in_step.items():
-            message = delta if mode == "delta" else statistics.snapshot
-            slow = [client for client in clients if client.push(message) > soft_bytes]
-            for client in slow:
+        for mode, group in self._in_step.items():
+            if not group or before == statistics.seq:
+                continue
+            message = statistics.update(before if mode == "delta" else None)
+            assert message is not None
+            for client in group.send(message):
                 client.check()
                 self._place(client)
 
@@ -206,22 +204,21 @@ class Hub:
         """Put a client where it belongs now."""
         if client not in self._clients:
             return
-        is_in_step = any(client in clients for clients in self._in_step.values())
+        is_in_step = any(client in group for group in self._in_step.values())
         if is_in_step and not client.is_behind:
             return
         if is_in_step:
             self._step_out(client)
         elif (stride := client.stride(self._sent)) is not None:
             self._others.discard(client)
-            self._in_step[stride].add(client)
+            self._in_step[stride].add(client, client.line)
             return
         if client.wait_s() is not None:
             self._waiting.add(client)
 
     def _step_out(self, client: Client) -> None:
-        for clients in self._in_step.values():
-            if client in clients:
-                clients.discard(client)
+        for group in self._in_step.values():
+            if group.discard(client):
                 client.leave_step(self._sent)
                 self._others.add(client)
 

@@ -58,7 +58,7 @@ class StatisticsHistory:
         self.timestamp = data.timestamp
         if not data.differs_from(self.data):
             return False
-        keyed = to_keyed(data)
+        keyed = to_keyed(data, self.data, self._keyed)
         if self.data is not None:
             self._remember(_make_patch(self._keyed, keyed))
         self.seq += 1

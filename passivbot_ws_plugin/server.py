@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import CloseCode
 
+from . import http
 from .admission import AdmissionControl
 from .arrival import CLOSE_TIMEOUT_S, Door
 from .audit import Audit, Visitor
@@ -93,6 +94,7 @@ class Server:
             OSError: The address cannot be bound.
         """
         limits = self.settings.options.limits
+        http.prepare()
         self._listener = await serve(
             self._handle,
             self.settings.host,

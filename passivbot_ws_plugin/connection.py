@@ -114,6 +114,9 @@ class Connection(Arrival):
         if isinstance(event, Frame) and not self._frames.take():
             self.cut(CLOSE_THROTTLED, "too many frames")
             return
+        if self.unsent_bytes() > self._door.limits.buffer_hard_bytes:  # pongs that it does not read
+            self.drop("unsent bytes over buffer_hard_bytes")
+            return
         super().process_event(event)
 
     # --- what goes ---------------------------------------------------------------------

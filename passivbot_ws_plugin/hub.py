@@ -179,6 +179,13 @@ class Hub:
                 client.check()
                 self._place(client)
 
+    def look(self) -> None:
+        """Look at every client, now and then: what one is answered by the library, nobody here hears of."""
+        for client in tuple(self._clients):
+            client.check()
+            self._place(client)
+        self._schedule()
+
     def subscribe(self, client: Client, channel: Channel, feed: Feed) -> None:
         """Have a client follow a channel, in place of what it followed of it."""
         self._step_out(client)

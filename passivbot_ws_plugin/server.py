@@ -158,6 +158,7 @@ class Server:
             await asyncio.sleep(HOUSEKEEPING_S)
             try:
                 self._audit.flush(time.monotonic())
+                self._hub.look()
                 self._revoke("key expired")
                 if self._certificate is not None:
                     self._certificate.reload_if_changed()
@@ -234,7 +235,8 @@ class Server:
         is_private = connection.is_encrypted or is_loopback(connection.host)
         # A further key has scopes and an end, which the other passwords would get it around.
         is_owner = principal.credential == self.settings.credentials[0]
-        return is_owner and (policy == "include" or (policy == "auto" and is_private))
+        may_stay = self._admission.is_valid(principal)  # revoked, it may still be there for a moment
+        return is_owner and may_stay and (policy == "include" or (policy == "auto" and is_private))
 
 
 def _lengthen_queue(descriptor: int) -> None:

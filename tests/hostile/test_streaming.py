@@ -25,11 +25,12 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 import pytest
-from raw import PING, TEXT, RawClient, text
+from raw import PING, TEXT, RawClient, frame, text
 from servers import auth_message
 from siege import Record, Siege, besieged
 
 from passivbot_hooks import Position
+from passivbot_ws_plugin.connection import Connection
 
 ACCEPTED: Final = ("auth.success", "accepted")
 LEFT: Final = ("auth.disconnect", "left without an auth message")
@@ -72,6 +73,29 @@ async def test_a_client_that_asks_and_never_reads_is_cut_off() -> None:
         client = await siege.client(receive_buffer=SMALL)
         for _ in range(200):
             client.writer.write(text({"type": "get_config"}))
+        await siege.ended()
+
+
+@pytest.mark.parametrize("subscriptions", [None, []], ids=["published", "none"])
+@pytest.mark.parametrize("limit", ["buffer_hard_bytes", "buffer_soft_bytes"])
+async def test_a_client_that_pings_and_never_reads_the_pongs_is_cut_off(
+    subscriptions: list[object] | None, limit: str
+) -> None:
+    """No bot says anything meanwhile. More than is to be unsent, or less and for too long."""
+    limits = {**SLOW, "messages_per_s": 10_000.0, "messages_burst": 100_000}
+    async with besieged(ACCEPTED, limits=limits, stays=True) as siege:
+        client = await siege.attacker(receive_buffer=SMALL)
+        login = json.loads(auth_message()) | ({} if subscriptions is None else {"subscribe": subscriptions})
+        assert (await client.log_in(json.dumps(login)))["success"]
+        [connection] = siege.hostile
+        assert isinstance(connection, Connection)
+        enough = SLOW[limit]
+        pings = frame(PING, b"x" * 125) * 100
+        while connection.unsent_bytes() <= enough and siege.hostile:
+            client.writer.write(pings)
+            await asyncio.sleep(0)
+        assert connection.unsent_bytes() < 2 * SLOW["buffer_hard_bytes"]
+        del connection  # nothing is to be left of it
         await siege.ended()
 
 

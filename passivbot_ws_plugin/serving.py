@@ -44,9 +44,17 @@ class Serving:
         self._audit: Audit | None = None
 
     def configure(self, settings: Settings | None) -> None:
-        """Serve with these settings from now on; None: do not serve."""
+        """Serve with these settings from now on; None: do not serve.
+
+        What they revoke is revoked when this returns; moving and stopping take longer, and the server
+        that is left hands out no secrets meanwhile.
+        """
         self._wanted = settings
         self._changed.set()
+        if self._server is not None:
+            current = self._server.settings
+            stays = settings is not None and _place(settings) == _place(current)
+            self._server.use(settings if settings is not None and stays else current.without_secrets())
 
     def publish(self, channel: Channel, bot: str) -> None:
         """Tell the subscribers of a channel that there is something new of a bot, if there is a server."""

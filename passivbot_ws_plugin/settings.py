@@ -46,6 +46,11 @@ class Settings(Struct, frozen=True):
     options: Options
     warnings: tuple[str, ...] = ()
 
+    def without_secrets(self) -> Settings:
+        """The same, by which nobody sees a secret of a config."""
+        options = msgspec.structs.replace(self.options, config_secrets="mask")
+        return msgspec.structs.replace(self, options=options, warnings=())
+
 
 def parse_settings(config: Mapping[str, Any]) -> Settings:
     """Read the settings from a bot's whole config.

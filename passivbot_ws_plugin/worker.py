@@ -155,11 +155,11 @@ class Worker:
         return serving, task
 
     def _deliver(self, inbox: _Inbox, serving: Serving) -> None:
+        if inbox.settings:  # before the configs: a new secret is not for who is revoked with it
+            serving.configure(inbox.settings[-1])
         for bot, config in inbox.configs.items():
             if self._cache.put_config(bot, config):
                 serving.publish("config", bot)
-        if inbox.settings:
-            serving.configure(inbox.settings[-1])
         for bot, seq, event in inbox.events:
             if self._cache.put_event(bot, seq, event):
                 serving.publish("events", bot)

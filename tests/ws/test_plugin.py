@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import socket
@@ -16,6 +17,7 @@ import pytest
 from clients import close_code, connect, log_in, receive, receive_statistics
 from servers import PASSWORD, auth_message, free_port, make_config
 from servers import connect as connect_async
+from websockets.exceptions import ConnectionClosed
 
 from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin import WebSocketPlugin
@@ -107,6 +109,11 @@ def test_a_wrong_setting_is_one_error_and_the_last_good_ones_stay(
         assert "live.websocket_port" in caplog.text
         client.send('{"type":"ping"}')
         assert receive(client)["type"] == "pong"
+        client.send('{"type":"get_config"}')
+        assert receive(client)["data"]["live"]["websocket_password"] == "********"
+        plugin.on_config_loaded("main", config())
+        client.send('{"type":"get_config"}')
+        assert receive(client)["data"]["live"]["websocket_password"] == PASSWORD
 
 
 def test_a_changed_password_takes_effect_without_a_restart(plugin: WebSocketPlugin) -> None:
@@ -118,6 +125,40 @@ def test_a_changed_password_takes_effect_without_a_restart(plugin: WebSocketPlug
         assert close_code(client) == 4403
     with log_in(address, "another password, also long"):
         pass
+
+
+NEW_SECRET = "a secret that is not for those before it"
+
+#: What a config becomes, with a new secret in it, when nobody who is in may see that.
+SECRETIVE = {
+    "another password": {"password": NEW_SECRET},
+    "another password and place": {"password": NEW_SECRET, "host": "127.0.0.2"},
+    "another policy": {"config_secrets": "mask"},
+    "a setting that is refused": {"password": NEW_SECRET, "port": 99_999},
+    "no password": {"password": None},
+}
+
+
+@pytest.mark.parametrize("change", SECRETIVE.values(), ids=SECRETIVE.keys())
+def test_a_new_secret_is_judged_by_the_settings_that_come_with_it(
+    plugin: WebSocketPlugin, change: dict[str, Any]
+) -> None:
+    plugin.on_config_loaded("main", config())
+    with log_in(plugin.wait_listening(10)) as client:
+        assert receive(client)["code"] == "unavailable"
+        client.send('{"type":"subscribe","channel":"config"}')
+        assert receive(client)["type"] == "subscribed"
+        assert receive(client)["type"] == "config_changed"
+        host = change.get("host", "127.0.0.1")
+        changed = config(**{name: value for name, value in change.items() if name != "host"})
+        changed["live"] |= {"api_key": NEW_SECRET, "websocket_host": host}
+        plugin.on_config_loaded("main", changed)
+        told: list[dict[str, Any]] = []
+        with contextlib.suppress(ConnectionClosed):
+            client.send('{"type":"get_config","id":1}')
+            while not told or told[-1].get("id") != 1:
+                told.append(receive(client))
+        assert NEW_SECRET not in json.dumps(told)
 
 
 def test_a_password_taken_away_closes_the_door(plugin: WebSocketPlugin) -> None:

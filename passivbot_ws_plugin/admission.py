@@ -124,7 +124,7 @@ class AdmissionControl:
             if event == "auth.failure":
                 self.throttle.failed(connection.host)
             self.record(event, reason, connection, visitor, method=login.method)
-            await connection.end(CLOSE_AUTH_TIMEOUT, "authentication timed out")  # if it is open still
+            await connection.close(CLOSE_AUTH_TIMEOUT, "authentication timed out")  # if it is open still
             return None
         except Exception:  # an error of ours, which the server logs: an attempt it was all the same
             self.record("auth.failure", "internal error", connection, visitor, method=login.method)
@@ -163,7 +163,7 @@ class AdmissionControl:
                 )  # fmt: skip
                 message = "Authentication failed: the server cannot record logins now; try again later"
                 connection.send_text(reject("not recorded", message).answer)
-                await connection.end(CLOSE_TRY_LATER, "logins cannot be recorded")
+                await connection.close(CLOSE_TRY_LATER, "logins cannot be recorded")
                 return None
             _log.warning("auth.success_not_on_record", key=principal.key, peer=visitor.peer)
         connection.promote()
@@ -179,9 +179,9 @@ class AdmissionControl:
         self.record(event, rejection.reason, connection, visitor, key=rejection.key, method=rejection.method)
         connection.send_text(rejection.answer)
         if is_locked:
-            await connection.end(CLOSE_THROTTLED, "too many failed attempts")
+            await connection.close(CLOSE_THROTTLED, "too many failed attempts")
         else:
-            await connection.end(CLOSE_AUTH_FAILED, "authentication failed")
+            await connection.close(CLOSE_AUTH_FAILED, "authentication failed")
 
     # --- the record --------------------------------------------------------------------
 

@@ -34,8 +34,8 @@ class Line(Protocol):
     def window_bits(self) -> int | None:
         """What `Prepared.frame` is to be asked for; it does not change."""
 
-    def push(self, message: Prepared) -> int:
-        """Send a message, buffering what the network does not take now; returns `unsent_bytes`."""
+    def push(self, *messages: Prepared) -> int:
+        """Send messages, buffering what the network does not take now; returns `unsent_bytes`."""
 
     def write(self, data: bytes) -> int:
         """Send what is left of a frame, buffering as well; returns `unsent_bytes`."""

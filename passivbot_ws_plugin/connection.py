@@ -7,7 +7,6 @@ who sends frames before it has the answer to its handshake.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from typing import Any, Final
@@ -28,6 +27,10 @@ from .rate import TokenBucket
 #: A message may come in fragments, with pings between them: frames have so many times the
 #: limits of messages.
 _FRAMES_PER_MESSAGE: Final = 4
+
+#: So much of what was read is looked at before the limits are, bytes. A read may be 256 KiB: thousands
+#: of frames, of which each may inflate to the longest message that there may be.
+_AT_ONCE_BYTES: Final = 4096
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
@@ -77,9 +80,10 @@ class Connection(Arrival):
         if self.response is None and not self.protocol.eof_sent:  # not answered, nor refused unanswered
             size = self._head_size(data)
             data, self._early = data[:size], self._early + data[size:]
-            if not data:
-                return
-        super().data_received(data)
+        for begin in range(0, len(data), _AT_ONCE_BYTES):
+            if self._is_ending or self.transport.is_closing():
+                break
+            super().data_received(data[begin : begin + _AT_ONCE_BYTES])
         if not self._is_ending and self.protocol.close_expected():
             self._is_ending = True
             self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
@@ -125,8 +129,8 @@ class Connection(Arrival):
         """Send a text message to this client alone, uncompressed."""
         self.push(Prepared(payload, is_secret=True))
 
-    def push(self, message: Prepared) -> int:
-        """Send a message; what the network does not take is buffered. Nothing if closing.
+    def push(self, *messages: Prepared) -> int:
+        """Send messages, together; what the network does not take is buffered. Nothing if closing.
 
         Returns:
             The bytes that are buffered then.
@@ -135,17 +139,27 @@ class Connection(Arrival):
         if self.protocol.state is not State.OPEN:
             return 0
         if self._is_shareable and self.send_in_progress is None:
-            return self.write(message.frame(self.window_bits))
-        broadcast((self,), message.payload, text=True)
+            return self.write(b"".join(message.frame(self.window_bits) for message in messages))
+        for message in messages:
+            broadcast((self,), message.payload, text=True)
         return self.unsent_bytes()
 
     def write(self, data: bytes) -> int:
         """Send a frame or what is left of one, by the transport; returns `unsent_bytes`."""
+        if self.transport.is_closing():  # asyncio would log each
+            return 0
         try:
             self.transport.write(data)
         except RuntimeError:  # another loop's word for a transport whose end is not told yet
             return 0
         return self.unsent_bytes()
+
+    async def drain(self) -> None:
+        """Wait for nobody: what is unsent is bounded by us.
+
+        The library's pings would wait here for a client that does not read, and never find that it
+        does not answer them.
+        """
 
     def _note_descriptor(self) -> None:
         """Have the descriptor written to from now on, or not, as the state of things is."""
@@ -176,6 +190,10 @@ class Connection(Arrival):
         self._own_descriptor = None
         self._note_descriptor()
         super().connection_lost(exc)
+        if (
+            self.connection_exc is not None
+        ):  # its traceback would hold what was read, until the collector comes
+            self.connection_exc.with_traceback(None)
 
     def unsent_bytes(self) -> int:
         """What is buffered, above TLS and below it; nothing once it is to end."""
@@ -213,13 +231,3 @@ class Connection(Arrival):
         self.protocol.fail(code, reason)
         self.send_data()
         self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
-
-    async def end(self, code: int, reason: str) -> None:
-        """Close, and cut off a client that does not let itself be closed in time."""
-        try:
-            # Not the library's own timeout: its close() first waits, without a bound, until
-            # the buffer drains, which a client that never reads can hold off for ever.
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self.close(code, reason)
-        except TimeoutError:
-            self.transport.abort()

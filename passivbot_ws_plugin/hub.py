@@ -12,18 +12,27 @@ own, is asked of by its feeds, until it is in step again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final, Protocol
+
+from websockets.frames import CloseCode
 
 from .broadcast import BroadcastGroup, Line
 from .cache import Cache
 from .feeds import Feed, StatisticsFeed
+from .log import get_logger
 from .messages import Channel, Mode
 from .options import Limits
 from .prepared import Prepared
 
+#: So much is written to a client at once, bytes: a thousand events are not a thousand system calls.
+_BATCH_BYTES: Final = 65_536
+
 #: How often clients that fell behind are looked at, seconds.
 SWEEP_S: Final = 0.25
+
+_log = get_logger(__name__)
 
 
 class ClientLine(Line, Protocol):
@@ -31,6 +40,9 @@ class ClientLine(Line, Protocol):
 
     def drop(self, reason: str) -> None:
         """Close it as too slow."""
+
+    def cut(self, code: int, reason: str) -> None:
+        """Close it."""
 
 
 class Client:
@@ -73,8 +85,8 @@ class Client:
     def _send(self, feed: Feed) -> None:
         if self.is_behind:
             return
-        for message in feed.due(self._clock()):
-            self.line.push(message)
+        for batch in _batches(feed.due(self._clock())):
+            self.line.push(*batch)
             self.check()
             if self.is_behind:
                 return
@@ -108,15 +120,29 @@ class Client:
     def stride(self, places: Mapping[str, int]) -> Mode | None:
         """In which mode it can walk in step with those that were sent these states; None: it cannot."""
         feed = self._feeds.get("statistics")
-        if not isinstance(feed, StatisticsFeed) or self.is_behind or not feed.is_at(places):
+        if not isinstance(feed, StatisticsFeed) or self.is_behind or feed.stride is None:
             return None
-        return feed.stride
+        return feed.stride if feed.is_at(places) else None
 
     def leave_step(self, places: Mapping[str, int]) -> None:
         """Have its feed go on from these states, which it was sent in step with others."""
         feed = self._feeds["statistics"]
         assert isinstance(feed, StatisticsFeed)
         feed.arrive(places)
+
+
+def _batches(messages: Iterable[Prepared]) -> Iterator[list[Prepared]]:
+    """Lists of messages, of which no more is taken than is handed out."""
+    batch: list[Prepared] = []
+    size = 0
+    for message in messages:
+        batch.append(message)
+        size += len(message)
+        if size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 class Hub:
@@ -161,9 +187,7 @@ class Hub:
         if channel == "statistics":
             self._march(bot)
         for client in others:
-            client.touch(channel, bot)
-            self._place(client)
-        self._schedule()
+            self._tend(client, partial(client.touch, channel, bot))
 
     def _march(self, bot: str) -> None:
         """Hand a bot's latest change to all that walk in step."""
@@ -176,36 +200,39 @@ class Hub:
             message = statistics.update(before if mode == "delta" else None)
             assert message is not None
             for client in group.send(message):
-                client.check()
-                self._place(client)
+                self._tend(client, client.check)
 
     def look(self) -> None:
         """Look at every client, now and then: what one is answered by the library, nobody here hears of."""
         for client in tuple(self._clients):
-            client.check()
-            self._place(client)
-        self._schedule()
+            self._tend(client, client.check)
 
     def subscribe(self, client: Client, channel: Channel, feed: Feed) -> None:
         """Have a client follow a channel, in place of what it followed of it."""
         self._step_out(client)
         client.subscribe(channel, feed)
-        self._settle(client)
+        self._place(client)
 
     def unsubscribe(self, client: Client, channel: Channel) -> None:
         """Have a client follow a channel no more."""
         self._step_out(client)
         client.unsubscribe(channel)
-        self._settle(client)
+        self._place(client)
 
     def answer(self, client: Client, payload: bytes) -> None:
         """Send an answer to one client."""
         client.answer(payload)
-        self._settle(client)
-
-    def _settle(self, client: Client) -> None:
         self._place(client)
-        self._schedule()
+
+    def _tend(self, client: Client, step: Callable[[], None]) -> None:
+        """Do something for a client; what goes wrong with one is not to end the others."""
+        try:
+            step()
+            self._place(client)
+        except Exception:  # noqa: BLE001  a bug
+            _log.exception("client.failed")
+            self.leave(client)
+            client.line.cut(CloseCode.INTERNAL_ERROR, "internal error")
 
     def _place(self, client: Client) -> None:
         """Put a client where it belongs now."""
@@ -220,8 +247,9 @@ class Hub:
             self._others.discard(client)
             self._in_step[stride].add(client, client.line)
             return
-        if client.wait_s() is not None:
+        if (wait_s := client.wait_s()) is not None:
             self._waiting.add(client)
+            self._look_in(wait_s)
 
     def _step_out(self, client: Client) -> None:
         for group in self._in_step.values():
@@ -229,13 +257,10 @@ class Hub:
                 client.leave_step(self._sent)
                 self._others.add(client)
 
-    def _schedule(self) -> None:
-        """Have the waiting looked at when the first of them is due."""
-        waits = [wait for client in self._waiting if (wait := client.wait_s()) is not None]
-        if not waits:
-            return
+    def _look_in(self, wait_s: float) -> None:
+        """Have the waiting looked at by then."""
         loop = asyncio.get_running_loop()
-        at = loop.time() + min(waits)
+        at = loop.time() + wait_s
         if self._sweep is not None:
             if self._sweep.when() <= at:
                 return
@@ -246,6 +271,4 @@ class Hub:
         self._sweep = None
         waiting, self._waiting = self._waiting, set()
         for client in waiting:
-            client.pump()
-            self._place(client)
-        self._schedule()
+            self._tend(client, client.pump)

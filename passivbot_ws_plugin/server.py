@@ -173,7 +173,7 @@ class Server:
                     "auth.revoked", reason, connection, visitor, key=principal.key, method=principal.method
                 )
                 # Held by its name: the loop itself keeps weak references to its tasks only.
-                task = connection.loop.create_task(connection.end(CLOSE_REVOKED, reason))
+                task = connection.loop.create_task(connection.close(CLOSE_REVOKED, reason))
                 self._ending.add(task)
                 task.add_done_callback(self._ending.discard)
 
@@ -189,7 +189,7 @@ class Server:
             return
         except Exception:  # noqa: BLE001  one connection's bug is not to end the others
             _log.exception("connection.failed", peer=visitor.peer, conn=visitor.conn)
-            await connection.end(CloseCode.INTERNAL_ERROR, "internal error")
+            await connection.close(CloseCode.INTERNAL_ERROR, "internal error")
 
     async def _converse(self, connection: Connection, visitor: Visitor, admission: Admission) -> None:
         limits, principal = self.settings.options.limits, admission.principal
@@ -227,7 +227,7 @@ class Server:
         elif answer.channel is not None:
             self._hub.unsubscribe(client, answer.channel)
         if answer.is_last:
-            await connection.end(CLOSE_BAD_MESSAGES, "too many bad messages")
+            await connection.close(CLOSE_BAD_MESSAGES, "too many bad messages")
         return not answer.is_last
 
     def _may_see_secrets(self, connection: Connection, principal: Principal) -> bool:

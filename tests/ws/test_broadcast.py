@@ -122,7 +122,9 @@ async def test_a_descriptor_is_let_go_before_another_connection_can_have_it() ->
 
 
 @pytest.mark.parametrize("is_reset", [True, False], ids=["reset", "gone"])
-async def test_one_that_is_gone_before_anybody_was_told_holds_nothing_up(is_reset: bool) -> None:
+async def test_one_that_is_gone_before_anybody_was_told_holds_nothing_up(
+    is_reset: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     cache = Cache()
     async with serving(cache) as (server, address), raw(address) as gone, raw(address) as other:
         put_statistics(server, cache, balance=0.5)
@@ -133,3 +135,4 @@ async def test_one_that_is_gone_before_anybody_was_told_holds_nothing_up(is_rese
             put_statistics(server, cache, balance=float(number))
         assert [(await other.message())["seq"] for _ in range(2, 60)] == [*range(2, 60)]
         await until(lambda: len(server._hub) == 1, lambda: asyncio.sleep(0))
+    assert not [record for record in caplog.records if record.name == "asyncio"]  # a line for each message

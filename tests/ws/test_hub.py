@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from followers import HELD, Follower
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -32,11 +33,13 @@ class Line:
         self.written: list[bytes] = []
         self.unsent = 0
         self.dropped: list[str] = []
+        self.writes = 0
         self.has_written = asyncio.Event()
 
-    def push(self, message: Prepared) -> int:
-        self.written.append(message.payload)
-        self.unsent += len(message)
+    def push(self, *messages: Prepared) -> int:
+        self.writes += 1
+        self.written += [message.payload for message in messages]
+        self.unsent += sum(map(len, messages))
         self.has_written.set()
         return self.unsent
 
@@ -48,6 +51,9 @@ class Line:
 
     def drop(self, reason: str) -> None:
         self.dropped.append(reason)
+
+    def cut(self, code: int, reason: str) -> None:
+        self.dropped.append(f"{code} {reason}")
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -141,6 +147,44 @@ async def test_a_limited_rate_is_kept_and_the_last_state_comes_by_itself() -> No
     async with asyncio.timeout(5):
         await line.has_written.wait()
     assert [message["seq"] for message in line.messages] == [1, 10]
+
+
+class _Broken(EventFeed):
+    """A feed with a bug."""
+
+    def due(self, now: float) -> Iterator[Prepared]:
+        raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+
+
+async def test_what_goes_wrong_with_one_client_ends_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    cache = Cache()
+    hub = Hub(cache, LIMITS)
+    broken, good = Line(), Line()
+    for line in (broken, good):
+        client = Client(line, LIMITS, Clock())
+        hub.join(client)
+        hub.subscribe(client, "events", EventFeed(cache, Subscribe("events")))
+        if line is broken:
+            client._feeds["events"] = _Broken(cache, Subscribe("events"))
+    for seq in (1, 2):
+        assert cache.put_event("main", seq, event_data(make_event()))
+        hub.publish("events", "main")
+    assert [message["seq"] for message in good.messages] == [1, 2]
+    assert broken.dropped == ["1011 internal error"]
+    assert [record.getMessage() for record in caplog.records] == ["event=client.failed"]
+    assert len(hub) == 1
+
+
+async def test_a_thousand_events_are_a_few_writes() -> None:
+    cache, line = Cache(), Line()
+    for seq in range(1, 1_001):
+        assert cache.put_event("main", seq, event_data(make_event()))
+    hub = Hub(cache, Limits())
+    client = Client(line, Limits(), Clock())
+    hub.join(client)
+    hub.subscribe(client, "events", EventFeed(cache, Subscribe("events", since={})))
+    assert [message["seq"] for message in line.messages] == [*range(1, 1_001)]
+    assert line.writes < 10
 
 
 def test_one_that_stays_slow_is_dropped_after_its_time() -> None:

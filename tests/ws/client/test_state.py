@@ -57,8 +57,8 @@ class Line:
     def __init__(self) -> None:
         self.frames: deque[bytes] = deque()
 
-    def push(self, message: Prepared) -> int:
-        self.frames.append(message.payload)
+    def push(self, *messages: Prepared) -> int:
+        self.frames += [message.payload for message in messages]
         return 0
 
     def write(self, data: bytes) -> int:
@@ -69,6 +69,9 @@ class Line:
 
     def drop(self, reason: str) -> None:
         raise AssertionError(reason)
+
+    def cut(self, code: int, reason: str) -> None:
+        raise AssertionError(code, reason)
 
 
 class Wire:

@@ -152,6 +152,16 @@ class AdmissionControl:
         self, connection: Connection, visitor: Visitor, admission: Admission
     ) -> Admission | None:
         principal = admission.principal
+        is_owner = principal.credential == self._settings.credentials[0]
+        if not connection.promote(None if is_owner else principal.key):
+            self.record(
+                "auth.throttled", "connections_per_key", connection, visitor, key=principal.key,
+                method=principal.method,
+            )  # fmt: skip
+            message = "Authentication failed: too many connections with this key; try again later"
+            connection.send_text(reject("connections_per_key", message).answer)
+            await connection.close(CLOSE_TRY_LATER, "too many connections with this key")
+            return None
         is_recorded = self.record(
             "auth.success", "accepted", connection, visitor, key=principal.key, method=principal.method
         )
@@ -166,7 +176,6 @@ class AdmissionControl:
                 await connection.close(CLOSE_TRY_LATER, "logins cannot be recorded")
                 return None
             _log.warning("auth.success_not_on_record", key=principal.key, peer=visitor.peer)
-        connection.promote()
         if principal.method == "token" and self._authenticator.token_policy == "warn":
             _log.warning("auth.token_used", key=principal.key, peer=visitor.peer)
         return admission

@@ -144,9 +144,9 @@ class Arrival(ServerConnection):
             self._is_refused = True
             self._door.on_refused(self, reason)
 
-    def promote(self) -> None:
-        """It logged in: it is no stranger's connection any more."""
-        self._door.gate.promote(self, self.host)
+    def promote(self, limited_key: str | None) -> bool:
+        """It logged in, and is no stranger's connection any more, if its key has not too many; see `Gate`."""
+        return self._door.gate.promote(self, self.host, limited_key)
 
     # --- who it is ---------------------------------------------------------------------
 

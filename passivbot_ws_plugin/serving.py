@@ -19,6 +19,7 @@ from .log import get_logger
 from .messages import Channel
 from .server import Server
 from .settings import Settings
+from .tls import Certificate
 
 #: Pauses between two tries to bind, seconds; each is twice the one before.
 RETRY_FIRST_S: Final = 0.5
@@ -92,6 +93,13 @@ class Serving:
         if wanted is not None and _place(wanted) == _place(current):
             self._server.use(wanted)
             return
+        if wanted is not None and wanted.options.tls is not None:
+            try:
+                Certificate(wanted.options.tls)
+            except SettingsError as exc:
+                consequence = "the last good ones stay; clients see no secrets of the config meanwhile"
+                _log.error("settings.refused", reason=str(exc), consequence=consequence)
+                return
         # Stopped before its successor is bound: 127.0.0.1:8765 cannot be bound while
         # 0.0.0.0:8765 listens, and an owner who closes a door wants it closed.
         await self._stop()

@@ -236,6 +236,27 @@ async def test_keys_are_added_changed_and_taken_away_while_it_runs(cache: Cache)
             assert (await receive(published))["type"] == "pong"
 
 
+async def test_a_key_that_has_every_place_it_may_have_leaves_the_owner_room(cache: Cache) -> None:
+    limits = {"connections_per_key": 2}
+    async with serving(cache, limits=limits, keys={"dashboard": DASHBOARD}) as (_, address):
+        async with connect(address) as first, connect(address) as second:
+            for client in (first, second):
+                await client.send(key_message("dashboard", DASHBOARD))
+                assert (await receive(client))["success"]
+            async with connect(address) as third:
+                await third.send(key_message("dashboard", DASHBOARD))
+                answer = await receive(third)
+                assert not answer["success"]
+                assert "too many connections with this key" in answer["message"]
+                assert await closed(third) == (1013, "too many connections with this key")
+            async with logged_in(address), logged_in(address), logged_in(address):
+                pass
+            await second.close()
+            async with connect(address) as third:
+                await third.send(key_message("dashboard", DASHBOARD))
+                assert (await receive(third))["success"]
+
+
 async def test_an_expired_key_ends_live_connections(cache: Cache) -> None:
     soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1.5)
     key = {**DASHBOARD, "expires": soon.isoformat()}

@@ -301,6 +301,23 @@ def test_a_setting_that_cannot_work_is_one_error_and_a_mended_one_is_served(
         pass
 
 
+def test_a_certificate_that_cannot_be_read_moves_no_server(
+    plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    plugin.on_config_loaded("main", config())
+    with log_in(plugin.wait_listening(10)) as client:
+        assert receive(client)["code"] == "unavailable"
+        for number in range(2):
+            plugin.on_config_loaded("main", config(tls={"cert": "nowhere", "key": f"nowhere {number}"}))
+            client.send('{"type":"get_config"}')
+            assert receive(client)["data"]["live"]["websocket_password"] == "********"
+        plugin.on_config_loaded("main", config())
+        client.send('{"type":"get_config"}')
+        assert receive(client)["data"]["live"]["websocket_password"] == PASSWORD
+    assert "settings.refused" in caplog.text
+    assert "server.stopped" not in caplog.text
+
+
 def test_another_path_moves_the_record(plugin: WebSocketPlugin, tmp_path: Path) -> None:
     for name in ("one.jsonl", "two.jsonl"):
         plugin.on_config_loaded("main", config(audit={"path": str(tmp_path / name)}))

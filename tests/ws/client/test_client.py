@@ -120,7 +120,7 @@ async def watching(
         async with connect(proxy.url, **options) as client:
             taker = Taker(client)
             await taker.a(Live)
-            await client.list_bots()
+            await client.ping()  # by now its subscriptions have begun
             yield server, cache, proxy, client, taker
 
 
@@ -245,7 +245,7 @@ async def test_a_restart_of_the_server_is_told_and_survived() -> None:
             async with serving_on(port, cache) as server:
                 update = await taker.balance(balance)
                 assert update.epoch == cache.epoch
-                await client.list_bots()
+                await client.ping()
                 happen(server, cache, 1)
                 await taker.event(1)
                 assert client.is_live
@@ -305,7 +305,7 @@ async def test_a_client_that_comes_back_is_not_sent_what_it_has() -> None:
         await taker.a(Lost)
         before = proxy.passed["server"]
         await taker.a(Live)
-        await client.list_bots()
+        await client.ping()
         assert proxy.passed["server"] - before < len(cache.bots["main"].statistics.snapshot) + 900
         trade(server, cache, 3.0)
         await taker.balance(3.0)
@@ -414,6 +414,7 @@ async def impostor(
     *answers: dict[str, Any],
     status: int | None = None,
     headers: dict[str, str] | None = None,
+    unasked: dict[str, Any] | None = None,
     closes: bool = False,
 ) -> AsyncIterator[tuple[str, list[str | bytes]]]:
     """A WebSocket server that is not ours; its address, and what it is told."""
@@ -427,6 +428,8 @@ async def impostor(
             told.append(await connection.recv())
             nonce = json.loads(told[0]).get("data", "").rpartition("r=")[2]
             await connection.send(json.dumps(message).replace("NONCE", nonce))
+        if unasked is not None:
+            await connection.send(json.dumps(unasked))
         if closes:
             await connection.close()
         told.extend([frame async for frame in connection])
@@ -483,8 +486,9 @@ async def test_the_credentials_do_not_follow_a_redirect() -> None:
 
 
 async def test_what_the_server_sends_that_does_not_hold_is_a_loss_and_not_passed_over() -> None:
-    async with impostor(WELCOME, {"type": "statistics", "data": {"balance": "much"}}) as (address, _):
-        async with connect(address, method="token", subscriptions=["events"]) as client:
+    much = {"type": "statistics", "data": {"balance": "much"}}
+    async with impostor(WELCOME, unasked=much) as (address, _):
+        async with connect(address, method="token") as client:
             assert "does not hold" in (await Taker(client).a(Lost)).reason
 
 
@@ -523,7 +527,7 @@ async def test_one_that_does_not_take_the_statistics_gets_the_latest_of_each_bot
         for balance in range(1, 200):
             trade(server, cache, float(balance))
         trade(server, cache, 1.0, "another")
-        await client.list_bots()  # its answer comes after all of them
+        await client.ping()  # its answer comes after all of them
         assert client.bots["main"].data.balance == 199
         assert len(client._inbox._pending) == 2
         assert (await taker.a(StatisticsUpdate)).data.balance == 199

@@ -24,13 +24,13 @@ from passivbot_ws_plugin.credentials import Credential
 from passivbot_ws_plugin.history import events as event_history
 from passivbot_ws_plugin.hub import Client
 from passivbot_ws_plugin.messages import (
-    Bots,
     ConfigChanged,
     EventMessage,
     Place,
     StatisticsDelta,
     StatisticsMessage,
     Subscribe,
+    Subscribed,
     encode,
     encode_value,
     event_data,
@@ -80,7 +80,6 @@ class Wire:
         )
         for answer in self.session.begin(json.loads(msgspec.json.encode(state.begin()))):
             self.give(answer)
-        self.ask(state.after_login())
 
     def ask(self, requests: list[Request]) -> None:
         self.sent.extend(msgspec.json.encode(request).decode() for request in requests)
@@ -193,8 +192,13 @@ class AnyCourseOfThings(RuleBasedStateMachine):
         if self.wire is None:
             return
         for message, update in self.wire.messages(size):
-            if self.begins is None and isinstance(message, Bots) and self.state._was_ever_listed:
-                self.begins = {item.bot: item.event_seq for item in message.data}
+            if (
+                self.begins is None
+                and isinstance(message, Subscribed)
+                and self.state._event_places is not None
+            ):
+                assert isinstance(message.since, dict)
+                self.begins = {bot: place.seq for bot, place in message.since.items()}
             match update:
                 case EventUpdate(bot=bot, epoch=epoch, seq=seq):
                     known = self.places.get(bot)
@@ -291,6 +295,21 @@ def test_where_it_stands_goes_with_the_next_login() -> None:
     assert "since" not in state.begin()[0]
     heard(state, snapshot(17))
     assert state.begin()[0]["since"] == {"main": Place("e", 17)}
+
+
+@pytest.mark.parametrize("known", [(), ("silent",), ("silent", "loud")])
+def test_what_happens_to_any_bot_while_the_client_is_away_is_news(known: tuple[str, ...]) -> None:
+    cache, state = Cache(), State(ALL[1:2])
+    for bot in known:
+        cache.put_statistics(bot, statistics_data(make_statistics()))
+    if "loud" in known:
+        cache.put_event("loud", 1, event_data(make_event()))  # before it came: no news
+    assert Wire(cache, state).deliver() == []
+    for bot, seq in (("silent", 1), ("loud", 2 if "loud" in known else 1), ("new", 1)):
+        cache.put_event(bot, seq, event_data(make_event()))
+    told = [(update.bot, update.seq) for update in Wire(cache, state).deliver()]  # type: ignore[union-attr]
+    assert sorted(told) == [("loud", 2 if "loud" in known else 1), ("new", 1), ("silent", 1)]
+    assert Wire(cache, state).deliver() == []
 
 
 def test_the_places_of_an_earlier_run_of_the_program_count() -> None:

@@ -20,8 +20,6 @@ from passivbot_ws_plugin.server import Server
 
 #: For anything that is to come, seconds.
 WAIT_S: Final = 20.0
-
-
 FAST: Final = Timing(retry_first_s=0.01, retry_max_s=0.05)
 
 

@@ -26,8 +26,6 @@ from passivbot_ws_plugin.session import Answer, Session
 PRINCIPAL = Principal(
     Credential(KEY, PASSWORD, frozenset({"statistics", "events", "config"}), None, "path"), "token"
 )
-
-
 ALL = (Subscribe("statistics", mode="delta"), Subscribe("events"), Subscribe("config"))
 
 

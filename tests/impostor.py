@@ -21,7 +21,7 @@ async def impostor(
     status: int | None = None,
     headers: dict[str, str] | None = None,
     unasked: dict[str, Any] | None = None,
-    closes: bool = False,
+    closes: int | None = None,
 ) -> AsyncIterator[tuple[str, list[str | bytes]]]:
     """Its address, and what it is told.
 
@@ -30,7 +30,7 @@ async def impostor(
         status: The HTTP status with which it refuses each handshake.
         headers: Of that refusal.
         unasked: What it says after its answers.
-        closes: Whether it closes then.
+        closes: The code with which it closes then.
     """
     told: list[str | bytes] = []
 
@@ -44,8 +44,8 @@ async def impostor(
             await connection.send(json.dumps(message).replace("NONCE", nonce))
         if unasked is not None:
             await connection.send(json.dumps(unasked))
-        if closes:
-            await connection.close()
+        if closes is not None:
+            await connection.close(closes)
         told.extend([frame async for frame in connection])
 
     async with serve(answer, "127.0.0.1", 0, process_request=refuse, compression=None) as server:

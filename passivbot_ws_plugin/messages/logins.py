@@ -6,6 +6,8 @@ from typing import Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from .values import FromOne
+
 
 class Auth(Struct, frozen=True):
     """A login with the published token: lower-case hex SHA-256 of password and key part.
@@ -71,10 +73,12 @@ class AuthResult(Struct, frozen=True, tag_field="type", tag="auth_result"):
         success: Whether the client is in.
         message: For people.
         data: After SCRAM: the server's own proof (RFC 5802, server-final-message).
+        retry_after_s: Where the address failed too often: how long it has to wait, seconds.
         id: The request's id.
     """
 
     success: bool
     message: str
     data: str | UnsetType = UNSET
+    retry_after_s: FromOne | UnsetType = UNSET
     id: Raw | UnsetType = UNSET

@@ -26,9 +26,8 @@ CHANNELS_OF: Final[Mapping[str, tuple[Channel, ...]]] = {
 
 _Names = Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=1000)]
 
-# The enumeration is for the schema only: `_check_channel` says in its answer what there is.
+# The enumeration is for the schema only: the decoder says in its answer what there is.
 _Kind = Annotated[str, Meta(max_length=256, extra_json_schema={"enum": list(EVENT_KINDS)})]
-
 _Kinds = Annotated[list[_Kind], Meta(max_length=1000)]
 
 

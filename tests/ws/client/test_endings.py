@@ -33,7 +33,26 @@ def test_what_ends_it_for_good(code: int, kind: type[ClientError]) -> None:
     with pytest.raises(kind, match=rf"why \({code}\)"):
         judge(closed(code))
     with pytest.raises(kind, match="the server's words"):
-        judge(RefusedError("the server's words", code))
+        judge(RefusedError("the server's words", code=code))
+
+
+@pytest.mark.parametrize("code", [None, 1000, 1006, 1012, 4408])
+def test_a_refusal_counts_whatever_the_connection_ends_with(code: int | None) -> None:
+    with pytest.raises(LoginError, match=r"no \(4401\)"):
+        judge(RefusedError("no", code=code))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "wait_s"),
+    [
+        (RefusedError("not now", 37, 4429), 37.0),
+        (RefusedError("not now", 37), 37.0),  # cut before its close
+        (RefusedError("not now", code=4429), LATER_S),
+        (RefusedError("not now", code=1013), LATER_S),
+    ],
+)
+def test_a_login_that_was_not_heard_is_tried_again_later(refusal: RefusedError, wait_s: float) -> None:
+    assert judge(refusal) == Loss("not now", refusal.code, wait_s)
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1009, 1011, 1012, 4408, 4410, 4999])

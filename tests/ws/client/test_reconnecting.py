@@ -155,6 +155,16 @@ async def test_the_server_s_wish_to_wait_is_kept(status: int) -> None:
             assert 900 <= lost.retry_in_s <= 900.05
 
 
+async def test_a_locked_address_is_told_how_long_to_wait_and_does() -> None:
+    locked = {"type": "auth_result", "success": False, "message": "try again", "retry_after_s": 900}
+    async with impostor(locked, closes=4429) as (address, told):
+        async with connect(address) as client:
+            lost = await Taker(client).a(Lost)
+    assert (lost.reason, lost.code) == ("try again", 4429)
+    assert 900 <= lost.retry_in_s <= 900.05
+    assert len(told) == 1
+
+
 async def test_many_bots_come_back_though_they_do_not_fit_the_login() -> None:
     cache = Cache()
     names = [f"a bot with a rather long name {number}" for number in range(150)]

@@ -38,6 +38,14 @@ async def test_a_wrong_password_is_tried_once() -> None:
         assert proxy.connections == 1
 
 
+async def test_a_server_that_says_no_and_nothing_more_is_tried_once() -> None:
+    no = {"type": "auth_result", "success": False, "message": "no"}
+    async with impostor(no, closes=1000) as (address, _), tcp_proxy(address) as proxy:
+        async with connect(proxy.url, method="token") as client:
+            await Taker(client).error(LoginError, "no")
+        assert proxy.connections == 1
+
+
 async def test_a_key_that_is_taken_away_ends_it() -> None:
     async with watching() as (server, _, proxy, _, taker):
         server.use(make_settings("another password of some length"))

@@ -58,7 +58,7 @@ async def test_a_request_whose_answer_is_lost_is_asked_again() -> None:
 
 
 async def test_a_server_that_closes_with_its_welcome_leaves_the_requests_waiting() -> None:
-    async with impostor(WELCOME, closes=True) as (address, _):
+    async with impostor(WELCOME, closes=1000) as (address, _):
         async with connect(address, method="token", subscriptions=["events"]) as client:
             with pytest.raises(TimeoutError, match=r"not connected|no answer"):
                 await client.ping(timeout_s=0.3)

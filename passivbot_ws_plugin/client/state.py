@@ -63,6 +63,7 @@ class State:
         self._wishes = {wish.channel: wish for wish in subscriptions}
         self._keyed: dict[str, dict[str, Any] | None] = {}
         self._misfits: set[str] = set()  # bots whose state is no base for what comes
+        self._misfits_seen = 0  # on this connection
         self._config_hashes: dict[str, str] = {}
         events = self._wishes.get("events")
         # None: the client never stood anywhere, and what happened before it came is no news.
@@ -75,6 +76,7 @@ class State:
     def begin(self) -> list[Request]:
         """The subscriptions that a new connection begins with."""
         self._awaited = {}
+        self._misfits_seen = 0
         if self.are_events_paused:
             self._await("events")  # so that none is taken
         paused = {"events"} if self.are_events_paused else set()
@@ -96,6 +98,8 @@ class State:
             **{name: getattr(wish, name) for name in ("bots", "mode", "max_rate", "kinds", "symbols")},
             "since": None if places is None else dict(islice(places.items(), _SINCE_MAX)),
         }
+        if channel == "statistics" and self._misfits_seen > 1:
+            members["mode"] = "full"
         return {
             "type": "subscribe",
             "channel": channel,
@@ -128,6 +132,8 @@ class State:
             UnusableError: It does not serve one now.
         """
         match message:
+            case StatisticsMessage() | StatisticsDelta() if "statistics" in self._awaited:
+                pass  # the new subscription begins where the last state that was taken left off
             case StatisticsMessage():
                 keyed = to_keyed(message.data)
                 return self._hold(message.bot, message.epoch, message.seq, message.data, keyed), []
@@ -179,9 +185,13 @@ class State:
         return self._hold(bot, delta.epoch, delta.seq, data, keyed), []
 
     def _misfit(self, bot: str) -> list[Request]:
-        """A delta that cannot be applied: ask for the state, whole, once."""
+        """A delta fits nothing that is here, which cannot be, says the protocol: ask for that state, whole.
+
+        After a second one on this connection all come whole.
+        """
         self._misfits.add(bot)
-        return [] if "statistics" in self._awaited else [self._subscribe("statistics")]
+        self._misfits_seen += 1
+        return [self._subscribe("statistics")]
 
     def _event(self, message: EventMessage | Gap) -> EventUpdate | GapUpdate | None:
         if "events" in self._awaited or self._event_places is None:

@@ -26,12 +26,23 @@ from passivbot_ws_plugin.messages import (
 )
 
 
-def snapshot(seq: int = 1, epoch: str = "e", **changes: Any) -> StatisticsMessage:
-    return StatisticsMessage(statistics_data(make_statistics(**changes)), "main", epoch, seq)
+def snapshot(seq: int = 1, *, bot: str = "main", **changes: Any) -> StatisticsMessage:
+    return StatisticsMessage(statistics_data(make_statistics(**changes)), bot, "e", seq)
 
 
-def delta(base: int, seq: int, epoch: str = "e", **patch: Any) -> StatisticsDelta:
-    return StatisticsDelta("main", epoch, base, seq, encode_value(patch))
+def delta(base: int, seq: int, *, bot: str = "main", epoch: str = "e", **patch: Any) -> StatisticsDelta:
+    return StatisticsDelta(bot, epoch, base, seq, encode_value(patch))
+
+
+def answer(state: State, request_id: str) -> None:
+    heard(state, Subscribed("statistics", "e", None, id=Raw(json.dumps(request_id).encode())))
+
+
+def subscribed() -> State:
+    """A state that is subscribed to the statistics."""
+    state = State(ALL[:1])
+    answer(state, state.begin()[0]["id"])
+    return state
 
 
 @pytest.mark.parametrize(
@@ -47,25 +58,43 @@ def delta(base: int, seq: int, epoch: str = "e", **patch: Any) -> StatisticsDelt
 def test_a_delta_that_does_not_fit_is_not_applied_and_the_state_is_asked_for_once(
     misfit: StatisticsDelta,
 ) -> None:
-    state = State(ALL[:1])
-    state.begin()
+    state = subscribed()
     heard(state, snapshot(2))
-    heard(state, Subscribed("statistics", "e", None, id=Raw(b'"statistics-1"')))
     update, requests = heard(state, misfit)
     assert update is None
     expected = {"type": "subscribe", "channel": "statistics", "mode": "delta", "id": "statistics-2"}
     assert requests == [expected]
     assert heard(state, misfit) == (None, [])
     assert state.bots["main"].data.balance == 10_000.5
+    answer(state, "statistics-2")
     heard(state, snapshot(5, balance=1.0))
     assert heard(state, delta(5, 6, balance=2.0))[0] == StatisticsUpdate(
         "main", "e", 6, statistics_data(make_statistics(balance=2.0))
     )
 
 
+def test_what_is_under_way_when_a_state_is_asked_for_comes_again_and_a_second_misfit_ends_the_deltas() -> (
+    None
+):
+    state = subscribed()
+    heard(state, snapshot(1))
+    heard(state, snapshot(5, bot="other"))
+    for number, mode in ((2, "delta"), (3, "full")):
+        update, [request] = heard(state, delta(77, 78, balance=9.0))
+        assert (update, request["mode"]) == (None, mode)
+        place = Place("e", number + 3)
+        assert request["since"] == {"other": place}
+        under_way = delta(place.seq, place.seq + 1, bot="other", balance=float(number))
+        assert heard(state, under_way) == (None, [])
+        answer(state, f"statistics-{number}")
+        assert heard(state, under_way)[0] == state.bots["other"]
+        heard(state, snapshot(1))
+    assert state.begin()[0]["mode"] == "delta"
+
+
 def test_where_it_stands_goes_with_the_next_login() -> None:
-    state = State(ALL[:1])
-    assert "since" not in state.begin()[0]
+    assert "since" not in State(ALL[:1]).begin()[0]
+    state = subscribed()
     heard(state, snapshot(17))
     assert state.begin()[0]["since"] == {"main": Place("e", 17)}
 

@@ -83,9 +83,9 @@ export class Link {
     }
   }
 
-  /** @param {Ended} ended as it is told; default: our own wish */
-  close(ended = { code: 1000, reason: "closed by this client", isFinal: true }) {
-    this.#finish(ended, 1000);
+  /** End it: our own wish. */
+  close() {
+    this.#finish({ code: 1000, reason: "closed by this client", isFinal: true }, 1000);
   }
 
   /** To pass over what does not hold would show an old state as the latest. @param {string} reason */

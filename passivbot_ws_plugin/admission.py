@@ -139,9 +139,8 @@ class AdmissionControl:
             frame = await connection.recv()
             wait_s = math.ceil(self.throttle.wait_s(connection.host))
             if wait_s > 0:  # locked since it connected: nothing of the frame is looked at
-                return reject(
-                    _LOCKED, f"Authentication failed: too many failed attempts; try again in {wait_s} s"
-                )
+                message = f"Authentication failed: too many failed attempts; try again in {wait_s} s"
+                return reject(_LOCKED, message, retry_after_s=wait_s)
             # Judged by the credentials that count now, in the same breath as it was read.
             verdict = login.receive(frame, self._authenticator)
             if not isinstance(verdict, Asked):

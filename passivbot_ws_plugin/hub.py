@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Final, Protocol
 
-from websockets.frames import CloseCode
-
 from .broadcast import BroadcastGroup, Line
 from .cache import Cache
+from .close_codes import CLOSE_INTERNAL_ERROR
 from .feeds import Feed, StatisticsFeed
 from .log import get_logger
 from .messages import Channel, Mode
@@ -232,7 +231,7 @@ class Hub:
         except Exception:  # noqa: BLE001  a bug
             _log.exception("client.failed")
             self.leave(client)
-            client.line.cut(CloseCode.INTERNAL_ERROR, "internal error")
+            client.line.cut(CLOSE_INTERNAL_ERROR, "internal error")
 
     def _place(self, client: Client) -> None:
         """Put a client where it belongs now."""

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec import UNSET
+
 from .auth import Authenticator, Method, Principal, Refusal
 from .errors import ProtocolError
 from .messages import Auth, AuthProof, AuthResult, Challenge, Hello, decode, echo, encode
@@ -72,6 +74,7 @@ def reject(
     *,
     key: str | None = None,
     method: Method | None = None,
+    retry_after_s: int | None = None,
 ) -> Rejection:
     """A rejection with its answer.
 
@@ -81,8 +84,11 @@ def reject(
         request_id: The request's id, to be echoed.
         key: The key part that was claimed.
         method: How it tried.
+        retry_after_s: How long it has to wait, if it has to, seconds.
     """
-    return Rejection(reason, encode(AuthResult(False, message, id=echo(request_id))), key, method)
+    wait_s = UNSET if retry_after_s is None else retry_after_s
+    answer = AuthResult(False, message, retry_after_s=wait_s, id=echo(request_id))
+    return Rejection(reason, encode(answer), key, method)
 
 
 class Login:

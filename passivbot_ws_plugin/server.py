@@ -22,7 +22,6 @@ from websockets.asyncio.server import Server as WebSocketListener
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
-from websockets.frames import CloseCode
 
 from . import http
 from .admission import AdmissionControl
@@ -30,7 +29,7 @@ from .arrival import CLOSE_TIMEOUT_S, Door
 from .audit import Audit, Visitor
 from .auth import Principal
 from .cache import Cache
-from .close_codes import CLOSE_BAD_MESSAGES, CLOSE_RESTART, CLOSE_REVOKED
+from .close_codes import CLOSE_BAD_MESSAGES, CLOSE_INTERNAL_ERROR, CLOSE_RESTART, CLOSE_REVOKED
 from .connection import Connection
 from .gate import Gate
 from .hub import Client, Hub
@@ -189,7 +188,7 @@ class Server:
             return
         except Exception:  # noqa: BLE001  one connection's bug is not to end the others
             _log.exception("connection.failed", peer=visitor.peer, conn=visitor.conn)
-            await connection.close(CloseCode.INTERNAL_ERROR, "internal error")
+            await connection.close(CLOSE_INTERNAL_ERROR, "internal error")
 
     async def _converse(self, connection: Connection, visitor: Visitor, admission: Admission) -> None:
         limits, principal = self.settings.options.limits, admission.principal

@@ -20,6 +20,8 @@ const USAGE = `Usage: node cli.mjs ADDRESS PASSWORD KEY_PART [options]
   --list     print the bots and how they are, and end
   --once     end after the first statistics (and the configuration, if asked for)
   --token    log in with the published token: for servers that know no SCRAM-SHA-256
+  --allow-plaintext-token
+             send it by ws:// to another machine, for everybody between to read
 
 It comes back when the connection is lost; with --once or --list it tries once.
 
@@ -43,6 +45,7 @@ const connection = open({
   password,
   publicKeyPart,
   method: flags.token ? "token" : "scram",
+  allowPlaintextToken: flags["allow-plaintext-token"],
   bots: flags.bot,
   WebSocket: await findWebSocket(),
   onState: tellState,
@@ -164,6 +167,7 @@ function readArguments() {
         list: { type: "boolean" },
         once: { type: "boolean" },
         token: { type: "boolean" },
+        "allow-plaintext-token": { type: "boolean" },
       },
     });
     const [address, password, publicKeyPart, ...rest] = positionals;

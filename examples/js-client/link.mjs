@@ -1,26 +1,20 @@
 // @ts-check
-/** One connection, from connecting through the login to its end, and the requests on it. */
+/** One connection, from connecting through the login to its end. */
 
-import { FINAL_CODES, LATER_CODES } from "./backoff.mjs";
+import { FINAL_CODES, refused, turnedAway } from "./endings.mjs";
 import { makeLogin } from "./login.mjs";
-import { Requests } from "./requests.mjs";
+import { isObject } from "./merge-patch.mjs";
+import { Pace } from "./pace.mjs";
 
 /** @typedef {import("./types.mjs").Options} Options */
+/** @typedef {import("./endings.mjs").Ended} Ended */
 /** @typedef {Record<string, any>} Message */
-
-/**
- * How a connection ended.
- * @typedef {object} Ended
- * @property {number} code the WebSocket close code; 1006 where there was none
- * @property {string} reason for people
- * @property {boolean} isFinal whether trying again would only end the same way
- */
 
 /**
  * @typedef {object} Handlers
  * @property {() => Message[]} subscriptions what to ask for with the login; asked when it is sent
  * @property {() => void} onLive the server let us in, and proved itself if it was asked to
- * @property {(message: Message) => void} onMessage what it sends from then on, but for answers to requests
+ * @property {(message: Message) => void} onMessage what it sends from then on
  * @property {(ended: Ended) => void} onEnd comes once, and nothing after it
  */
 
@@ -28,7 +22,9 @@ import { Requests } from "./requests.mjs";
 const AUTH_MAX_BYTES = 8_000;
 
 const KEEPALIVE_MS = 20_000;
-const TIMEOUT_MS = 10_000;
+
+/** For the login, for each request and each ping. */
+export const TIMEOUT_MS = 10_000;
 
 /** One connection. */
 export class Link {
@@ -37,7 +33,7 @@ export class Link {
   #socket;
   #login;
   #timeoutMs;
-  #requests;
+  #pace;
   #deadline; // of the login
   /** The next ping, or the end if that one is not answered. @type {ReturnType<typeof setTimeout> | undefined} */
   #watch;
@@ -46,7 +42,7 @@ export class Link {
   #isOpen = false;
   #isLive = false;
   #isEnded = false;
-  /** What the server said when it refused the login. @type {string | null} */
+  /** What the server said when it refused the login. @type {Message | null} */
   #refusal = null;
   #detail = "";
 
@@ -60,26 +56,22 @@ export class Link {
     this.#handlers = handlers;
     this.#login = makeLogin(options);
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
-    this.#requests = new Requests(this.#timeoutMs);
+    this.#pace = new Pace((/** @type {Message} */ message) => this.#send(message));
     this.#socket = new (options.WebSocket ?? globalThis.WebSocket)(options.url);
     this.#socket.onopen = () => this.#begin();
     this.#socket.onmessage = (/** @type {MessageEvent} */ { data }) => this.#receive(data);
     this.#socket.onerror = (/** @type {ErrorEvent} */ event) => this.#stumble(event);
     this.#socket.onclose = (/** @type {CloseEvent} */ event) => this.#closed(event.code, event.reason);
+    // Of an HTTP answer in place of the handshake's, the package ws tells; a browser tells a page nothing.
+    this.#socket.on?.("unexpected-response", (/** @type {unknown} */ _request, /** @type {any} */ answer) =>
+      this.#finish(turnedAway(answer, Date.now())),
+    );
     this.#deadline = setTimeout(() => this.#closed(1006, `no answer from ${options.url}`), this.#timeoutMs);
   }
 
-  /**
-   * Send a request, once logged in.
-   * @param {Message} message with its type
-   * @param {import("./requests.mjs").Pending} pending what is to come of it
-   */
-  ask(message, pending) {
-    if (this.#isLive && !this.#isEnded) {
-      this.#send({ ...message, id: this.#requests.add(pending) });
-    } else {
-      pending.reject(new Error("not connected"));
-    }
+  /** Send a message, once logged in, as soon as the server is to take it. @param {Message} message */
+  send(message) {
+    this.#pace.push(message);
   }
 
   /** Ask now whether the server is there; the connection ends if it does not answer in time. */
@@ -91,9 +83,14 @@ export class Link {
     }
   }
 
-  /** @param {Ended} ended as it is told; default: our own wish */
-  close(ended = { code: 1000, reason: "closed by this client", isFinal: true }) {
-    this.#finish(ended, 1000);
+  /** End it: our own wish. */
+  close() {
+    this.#finish({ code: 1000, reason: "closed by this client", isFinal: true }, 1000);
+  }
+
+  /** To pass over what does not hold would show an old state as the latest. @param {string} reason */
+  lose(reason) {
+    this.#finish({ code: 1006, reason, isFinal: false });
   }
 
   // --- the login ---------------------------------------------------------------------
@@ -134,43 +131,49 @@ export class Link {
         if (message.success === true) {
           this.#enter(message.data);
         } else {
-          this.#refusal = String(message.message); // the close code that follows says whether to come back
+          this.#refusal = message; // the close code that follows says whether to come back
         }
         break;
       default: // nothing that somebody says who has not proved himself counts
+        this.#try(() => this.#login.overhear());
     }
   }
 
   /** @param {unknown} proof */
   #enter(proof) {
-    try {
-      this.#login.verify(proof);
-    } catch (error) {
-      this.#fail(error);
+    if (!this.#try(() => this.#login.verify(proof))) {
       return;
     }
     this.#isLive = true;
     clearTimeout(this.#deadline);
     for (const subscription of this.#late) {
-      this.#send({ type: "subscribe", ...subscription });
+      this.send({ type: "subscribe", ...subscription });
     }
     this.#handlers.onLive();
+  }
+
+  /** @param {() => void} judge throws where the server is not to be believed @returns {boolean} whether it is */
+  #try(judge) {
+    try {
+      judge();
+      return true;
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
   }
 
   // --- what comes --------------------------------------------------------------------
 
   /** @param {unknown} text */
   #receive(text) {
-    let message;
-    try {
-      message = JSON.parse(String(text));
-    } catch {
-      message = { type: "error", message: "the server sent something that is not JSON" };
-    }
+    const message = parse(text);
     if (!this.#isLive) {
       this.#receiveAnswer(message ?? {});
-    } else if (!this.#requests.settle(message ?? {})) {
-      this.#handlers.onMessage(message ?? {});
+    } else if (message === null) {
+      this.lose("the server sent something that is no message");
+    } else {
+      this.#handlers.onMessage(message);
     }
     if (this.#isLive && !this.#isEnded) {
       clearTimeout(this.#watch); // whatever it was, somebody is there
@@ -194,7 +197,7 @@ export class Link {
 
   /** A proxy that stalls keeps the connection open, and nothing comes any more. */
   #stalled() {
-    this.#finish({ code: 1006, reason: "the server stopped answering", isFinal: false });
+    this.lose("the server stopped answering");
     this.#socket.terminate?.(); // the package ws would wait for a closing handshake
   }
 
@@ -212,8 +215,7 @@ export class Link {
    */
   #closed(code, said) {
     if (this.#refusal !== null) {
-      const isLater = LATER_CODES.includes(code);
-      this.#finish({ code: isLater ? code : 4401, reason: this.#refusal, isFinal: !isLater });
+      this.#finish(refused(this.#refusal, code));
       return;
     }
     const lost = this.#isOpen ? "the connection was lost" : `cannot connect to ${this.#options.url}`;
@@ -235,7 +237,20 @@ export class Link {
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
     this.#socket.onerror = () => {}; // the package ws throws an error that nobody listens for
     this.#socket.close(code);
-    this.#requests.rejectAll(ended.reason);
+    this.#pace.stop();
     this.#handlers.onEnd(ended);
+  }
+}
+
+/**
+ * @param {unknown} text
+ * @returns {Message | null} null: it is no message
+ */
+function parse(text) {
+  try {
+    const message = JSON.parse(String(text));
+    return isObject(message) && typeof message.type === "string" ? message : null;
+  } catch {
+    return null;
   }
 }

@@ -8,6 +8,7 @@ import { ScramClient, subtleCrypto } from "./scram.mjs";
  * @property {() => Promise<Record<string, unknown>>} begin the first message
  * @property {(data: unknown) => Promise<Record<string, unknown>>} answer the answer to a challenge
  * @property {(data: unknown) => void} verify throws where a success does not prove the server
+ * @property {() => void} overhear throws where nothing but the login may be heard before its end
  */
 
 /**
@@ -48,6 +49,7 @@ function tokenLogin(password, publicKeyPart) {
       throw new Error("the server sent a challenge that nobody asked for");
     },
     verify() {}, // this way proves nothing of the server
+    overhear() {},
   };
 }
 
@@ -70,5 +72,31 @@ function scramLogin(password, publicKeyPart) {
     verify(data) {
       client.verify(data);
     },
+    overhear() {
+      throw new Error(
+        "the server did not prove that it knows the password: what answered is not this server, or not as this " +
+          "protocol has it; is another program on that address?",
+      );
+    },
   };
+}
+
+/** Hosts of this machine alone, as URLs have them. */
+const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[::1\]|\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\])$/;
+
+/**
+ * @param {{ url: string, method?: string, allowPlaintextToken?: boolean }} options
+ * @throws {Error} The token would go over a wire that others can read.
+ */
+export function checkPrivacy({ url, method, allowPlaintextToken = false }) {
+  if (method !== "token" || allowPlaintextToken) {
+    return;
+  }
+  const { protocol, hostname } = new URL(url, globalThis.location?.href);
+  if (/^(?:ws|http):$/.test(protocol) && !LOOPBACK.test(hostname)) {
+    throw new Error(
+      "the token is as good as the password for whoever sees it, and ws:// shows it to everybody between here and " +
+        'there: use wss:// or method "scram", or pass allowPlaintextToken',
+    );
+  }
 }

@@ -17,8 +17,11 @@
  * page that is slow to draw keeps the latest statistics of each bot and draws them in an animation frame.
  */
 
-import { Backoff, LATER_CODES } from "./backoff.mjs";
-import { Link } from "./link.mjs";
+import { Backoff } from "./backoff.mjs";
+import { LATER_CODES } from "./endings.mjs";
+import { Link, TIMEOUT_MS } from "./link.mjs";
+import { checkPrivacy } from "./login.mjs";
+import { Requests } from "./requests.mjs";
 import { Subscriptions } from "./subscriptions.mjs";
 
 export { generateAuthToken } from "./login.mjs";
@@ -32,7 +35,7 @@ export { RequestError } from "./requests.mjs";
  * Connect and log in, again and again where that makes sense. What comes of it is told to the callbacks.
  * @param {Options} options
  * @returns {Connection}
- * @throws {Error} The url is none, the browser forbids it, or an option is missing.
+ * @throws {Error} The url is none, the browser forbids it, an option is missing, or the token would be shown.
  */
 export function connect(options) {
   return new Connection(options);
@@ -42,6 +45,7 @@ export function connect(options) {
 export class Connection {
   #options;
   #backoff;
+  #requests;
   #subscriptions;
   /** @type {Link | null} */ #link = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #retry;
@@ -59,7 +63,9 @@ export class Connection {
     if (!options.password || !options.publicKeyPart) {
       throw new Error("password and public key part are both needed");
     }
+    checkPrivacy(options);
     this.#options = options;
+    this.#requests = new Requests(options.timeoutMs ?? TIMEOUT_MS);
     this.#backoff = new Backoff(options.retry);
     this.#subscriptions = new Subscriptions(options);
     this.#open();
@@ -73,7 +79,7 @@ export class Connection {
    * @returns {Promise<{ config: Record<string, unknown>, bot?: string, hash?: string }>}
    */
   async getConfig({ bot } = {}) {
-    const answer = await this.#request({ type: "get_config", bot }, "config");
+    const answer = await this.#requests.ask({ type: "get_config", bot }, "config");
     return { config: answer.data, bot: answer.bot, hash: answer.hash };
   }
 
@@ -82,12 +88,12 @@ export class Connection {
    * @returns {Promise<BotStatus[]>}
    */
   async listBots() {
-    return (await this.#request({ type: "list_bots" }, "bots")).data;
+    return (await this.#requests.ask({ type: "list_bots" }, "bots")).data;
   }
 
   /** Whether the server is there: resolved when it answers. */
   async ping() {
-    await this.#request({ type: "ping" }, "pong");
+    await this.#requests.ask({ type: "ping" }, "pong");
   }
 
   /** End it, for good. */
@@ -99,28 +105,13 @@ export class Connection {
     }
   }
 
-  /**
-   * @param {Message} message
-   * @param {string} answer
-   * @returns {Promise<Message>}
-   */
-  #request(message, answer) {
-    return new Promise((resolve, reject) => {
-      if (this.#link === null) {
-        reject(new Error("not connected"));
-      } else {
-        this.#link.ask(message, { answer, resolve, reject });
-      }
-    });
-  }
-
   // --- from one link to the next -----------------------------------------------------
 
   #open() {
     const link = new Link(this.#options, {
       subscriptions: () => this.#subscriptions.all(),
-      onLive: () => this.#enter(),
-      onMessage: (message) => this.#subscriptions.receive(message, link),
+      onLive: () => this.#enter(link),
+      onMessage: (message) => this.#requests.settle(message) || this.#subscriptions.receive(message, link),
       onEnd: (ended) => this.#lose(ended),
     });
     this.#link = link;
@@ -129,21 +120,24 @@ export class Connection {
     queueMicrotask(() => this.#link === link && this.#options.onState?.({ state: "connecting" }));
   }
 
-  #enter() {
+  /** @param {Link} link */
+  #enter(link) {
     this.#liveSince = performance.now();
     this.#subscriptions.begin();
+    this.#requests.begin((message) => link.send(message));
     this.#options.onState?.({ state: "live" });
   }
 
-  /** @param {import("./link.mjs").Ended} ended */
-  #lose({ code, reason, isFinal }) {
+  /** @param {import("./endings.mjs").Ended} ended */
+  #lose({ code, reason, isFinal, notBeforeMs }) {
     this.#link = null;
+    this.#requests.lose();
     if (isFinal) {
       this.#end({ code, reason });
       return;
     }
-    const retryInMs = this.#backoff.next(code, performance.now() - this.#liveSince);
-    this.#mayHurry = !LATER_CODES.includes(code);
+    const retryInMs = this.#backoff.next(code, performance.now() - this.#liveSince, notBeforeMs);
+    this.#mayHurry = !LATER_CODES.includes(code) && !notBeforeMs;
     this.#retry = setTimeout(() => this.#tryAgain(), retryInMs);
     this.#options.onState?.({ state: "waiting", code, reason, retryInMs });
   }
@@ -173,6 +167,7 @@ export class Connection {
     }
     this.#isEnded = true;
     clearTimeout(this.#retry);
+    this.#requests.end(reason);
     globalThis.removeEventListener?.("online", this.#isOnline);
     globalThis.document?.removeEventListener("visibilitychange", this.#isLookedAt);
     this.#options.onState?.({ state: "ended", code, reason });

@@ -1,13 +1,15 @@
 // @ts-check
-/** The requests of one connection that wait for their answers. */
+/** The requests that wait for their answers, from one connection to the next. */
 
 /** @typedef {Record<string, any>} Message */
 
 /**
  * @typedef {object} Pending
+ * @property {Message} message with its id
  * @property {string} answer the type of message that answers it
- * @property {(message: Message) => void} resolve called at once, before the next message is looked at
+ * @property {(message: Message) => void} resolve
  * @property {(error: Error) => void} reject
+ * @property {ReturnType<typeof setTimeout>} deadline
  */
 
 /** The server said no to a request. */
@@ -21,27 +23,63 @@ export class RequestError extends Error {
   }
 }
 
-/** Those that were sent and not answered yet. */
+/**
+ * Those that were not answered yet. None of them changes anything: one whose answer is lost with its
+ * connection is sent again by the next one.
+ */
 export class Requests {
   #timeoutMs;
   #lastId = 0;
-  /** @type {Map<number, Pending & { deadline: ReturnType<typeof setTimeout> }>} */
+  /** @type {Map<number, Pending>} */
   #pending = new Map();
+  /** Null while nobody is connected. @type {((message: Message) => void) | null} */
+  #send = null;
+  /** Why nobody ever will be again. @type {string | null} */
+  #ended = null;
 
-  /** @param {number} timeoutMs for each */
+  /** @param {number} timeoutMs for each, the wait for a connection included */
   constructor(timeoutMs) {
     this.#timeoutMs = timeoutMs;
   }
 
   /**
-   * @param {Pending} pending
-   * @returns {number} the id to send the request with
+   * @param {Message} request with its type
+   * @param {string} answer the type of message that answers it
+   * @returns {Promise<Message>} the answer
    */
-  add(pending) {
-    const id = ++this.#lastId;
-    const late = () => this.#take(id)?.reject(new Error(`no ${pending.answer} in ${this.#timeoutMs} ms`));
-    this.#pending.set(id, { ...pending, deadline: setTimeout(late, this.#timeoutMs) });
-    return id;
+  ask(request, answer) {
+    return new Promise((resolve, reject) => {
+      if (this.#ended !== null) {
+        reject(new Error(`no ${answer}: ${this.#ended}`));
+        return;
+      }
+      const message = { ...request, id: ++this.#lastId };
+      const deadline = setTimeout(() => this.#expire(message.id), this.#timeoutMs);
+      this.#pending.set(message.id, { message, answer, resolve, reject, deadline });
+      this.#send?.(message);
+    });
+  }
+
+  /** A connection is live. @param {(message: Message) => void} send */
+  begin(send) {
+    this.#send = send;
+    for (const { message } of this.#pending.values()) {
+      send(message);
+    }
+  }
+
+  /** It is lost. */
+  lose() {
+    this.#send = null;
+  }
+
+  /** There will be no other. @param {string} reason */
+  end(reason) {
+    this.#ended = reason;
+    for (const id of [...this.#pending.keys()]) {
+      const pending = this.#take(id);
+      pending?.reject(new Error(`no ${pending.answer}: ${reason}`));
+    }
   }
 
   /**
@@ -58,11 +96,11 @@ export class Requests {
     return pending !== undefined;
   }
 
-  /** @param {string} reason why none of them will be answered */
-  rejectAll(reason) {
-    for (const id of [...this.#pending.keys()]) {
-      this.#take(id)?.reject(new Error(`no answer: ${reason}`));
-    }
+  /** @param {number} id */
+  #expire(id) {
+    const pending = this.#take(id);
+    const why = this.#send === null ? "; not connected" : "";
+    pending?.reject(new Error(`no ${pending.answer} in ${this.#timeoutMs} ms${why}`));
   }
 
   /** Whose answer it is where that has no id: the published interface knows none. @param {string} answer */

@@ -7,6 +7,9 @@ import { applyMergePatch, isObject } from "./merge-patch.mjs";
 /** @typedef {Record<string, any>} Message what the server sent */
 /** @typedef {{ epoch: string, seq: number }} Place where the client stands with a bot */
 
+/** What a `since` may name. */
+const SINCE_MAX = 1_000;
+
 /**
  * One bot's latest state.
  * @typedef {object} State
@@ -61,30 +64,43 @@ export class States {
 
   /** @returns {Record<string, Place>} where the client stands, as `since` says it */
   since() {
-    return Object.fromEntries(
-      Array.from(this.#states).flatMap(([bot, { epoch, seq }]) =>
-        bot !== undefined && epoch !== undefined && seq !== undefined ? [[bot, { epoch, seq }]] : [],
-      ),
+    const places = Array.from(this.#states).flatMap(([bot, { epoch, seq }]) =>
+      bot !== undefined && epoch !== undefined && seq !== undefined ? [[bot, { epoch, seq }]] : [],
     );
+    return Object.fromEntries(places.slice(0, SINCE_MAX));
   }
 }
 
 /** How far each bot's events were heard. */
 export class EventPlaces {
   /** Null before the first subscription. @type {Map<string, Place> | null} */
-  #places = null;
+  #places;
   /** The server's present run. @type {string | null} */
   #epoch = null;
+
+  /** @param {Record<string, Place>} [since] how far an earlier run of the program heard them */
+  constructor(since) {
+    this.#places = since ? new Map(Object.entries(since)) : null;
+  }
 
   /** @param {Message} message a `subscribed`, which says where we stand with each known bot */
   begin({ epoch, since = {} }) {
     this.#epoch = epoch;
-    this.#places = new Map([...(this.#places ?? []), ...Object.entries(since)]);
+    // Of a bot without an event, this alone tells where we stand; of the others we know it.
+    this.#places = new Map([...Object.entries(since), ...(this.#places ?? [])]);
   }
 
-  /** @param {Message} message an `event` */
+  /**
+   * @param {Message} message an `event`
+   * @returns {boolean} whether it is news
+   */
   heard({ bot, epoch, seq }) {
+    const place = this.#places?.get(bot);
+    if (place !== undefined && place.epoch === epoch && seq <= place.seq) {
+      return false;
+    }
     this.#places?.set(bot, { epoch, seq });
+    return true;
   }
 
   /** @param {Message} message a `gap` */
@@ -100,7 +116,7 @@ export class EventPlaces {
 
   /** @returns {Record<string, Place> | undefined} as `since` says it; undefined: all is new to us */
   since() {
-    return this.#places === null ? undefined : Object.fromEntries(this.#places);
+    return this.#places === null ? undefined : Object.fromEntries([...this.#places].slice(0, SINCE_MAX));
   }
 }
 

@@ -11,13 +11,16 @@ import { EventPlaces, States } from "./states.mjs";
 export class Subscriptions {
   #options;
   #states = new States();
-  #events = new EventPlaces();
+  #events;
+  /** What each bot's config was when it was last told. @type {Map<string, string>} */
+  #configHashes = new Map();
   #misfits = 0; // deltas on this connection that fitted nothing
   #isResuming = false; // whether a new subscription to the statistics was asked for and has not begun
 
   /** @param {Options} options */
   constructor(options) {
     this.#options = options;
+    this.#events = new EventPlaces(options.since);
   }
 
   /** @returns {Message[]} what to ask for with the login, from where we stand */
@@ -58,18 +61,20 @@ export class Subscriptions {
         this.#receiveStatistics(message, link);
         break;
       case "event":
-        this.#events.heard(message);
-        onEvent?.(message.data, { bot, epoch, seq });
+        if (this.#events.heard(message)) onEvent?.(message.data, { bot, epoch, seq });
         break;
       case "gap":
         this.#events.lost(message);
         onGap?.({ bot, epoch, first: message.first, last: message.last });
         break;
       case "config_changed":
-        onConfigChanged?.({ bot, hash: message.hash, paths: message.paths, values: message.values });
+        if (this.#isAnotherConfig(message)) {
+          onConfigChanged?.({ bot, hash: message.hash, paths: message.paths, values: message.values });
+        }
         break;
       case "error":
         onError?.({ message: message.message, code: message.code, channel: message.id });
+        if (this.#isResuming && message.id === "statistics") link.lose(message.message);
         break;
       default: // a type from a later version of the server
     }
@@ -103,7 +108,7 @@ export class Subscriptions {
    */
   #receiveStatistics(message, link) {
     const { type, bot, epoch, seq } = message;
-    const { onStatistics, onError } = this.#options;
+    const { onStatistics } = this.#options;
     if (this.#isResuming || !onStatistics) {
       return; // the new subscription begins where the last state that was taken left off
     }
@@ -111,7 +116,7 @@ export class Subscriptions {
     if (data !== null) {
       onStatistics(data, { bot, epoch, seq });
     } else if (type === "statistics") {
-      onError?.({ message: "the server sent statistics that are none" });
+      link.lose("the server sent statistics that are none");
     } else {
       this.#subscribeAnew(bot, link);
     }
@@ -127,14 +132,13 @@ export class Subscriptions {
     this.#misfits += 1;
     this.#isResuming = true;
     this.#states.forget(bot);
-    const subscription = { ...this.#statistics(), ...(this.#misfits > 1 && { mode: "full" }) };
-    link.ask(
-      { type: "subscribe", ...subscription },
-      {
-        answer: "subscribed",
-        resolve: (message) => this.#subscribed(message),
-        reject: ({ message }) => link.close({ code: 1006, reason: message, isFinal: false }),
-      },
-    );
+    link.send({ type: "subscribe", ...this.#statistics(), ...(this.#misfits > 1 && { mode: "full" }) });
+  }
+
+  /** The first of each connection may tell of nothing new. @param {Message} message */
+  #isAnotherConfig({ bot, hash, paths }) {
+    const isKnown = this.#configHashes.get(bot) === hash;
+    this.#configHashes.set(bot, hash);
+    return !isKnown || paths !== null;
   }
 }

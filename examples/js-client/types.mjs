@@ -52,8 +52,8 @@
  */
 
 /**
- * A config is another one now. Right after each login it says so with `paths: null`: compare the hash
- * with that of your copy.
+ * A config is another one now. `paths: null`: it may be anything, as after the first login, or a loss
+ * in which it changed; compare the hash with that of your copy.
  * @typedef {{ bot: string, hash: string, paths: string[] | null, values?: Record<string, unknown> }} ConfigChange
  */
 
@@ -75,7 +75,8 @@
  * @typedef {object} ConnectionState
  * @property {"connecting" | "live" | "waiting" | "ended"} state
  * @property {string} [reason] for people; why it waits or ended
- * @property {number} [code] the WebSocket close code; 1006 where there was none
+ * @property {number} [code] the WebSocket close code, or the HTTP status, which browsers do not tell; 1006
+ *   where there was none
  * @property {number} [retryInMs] how long it waits
  */
 
@@ -92,11 +93,14 @@
  * @property {string} publicKeyPart
  * @property {"scram" | "token"} [method] how to log in. "scram" (the default) sends nothing that could be used
  *   again, and makes the server prove itself; "token" is the published way, for servers that know no other
+ * @property {boolean} [allowPlaintextToken] send the token by ws:// to another machine, for everybody between to read
  * @property {string[]} [bots] only these; default: all
  * @property {"delta" | "full"} [mode] what the server sends of statistics; you always get whole ones
  * @property {number} [maxRate] so many statistics a second for each bot at most
  * @property {string[]} [kinds] only events of these kinds
  * @property {string[]} [symbols] only events of these symbols
+ * @property {Record<string, { epoch: string, seq: number }>} [since] the last event of each bot that an earlier run
+ *   of the program heard; those after it come first
  * @property {(state: ConnectionState) => void} [onState] at each change
  * @property {(subscribed: { channel: string, epoch: string }) => void} [onSubscribed] a channel begins; where the
  *   epoch is another one than before, the server was restarted and what you have of it may be gone
@@ -106,7 +110,8 @@
  * @property {(change: ConfigChange) => void} [onConfigChanged]
  * @property {(error: ServerError) => void} [onError] the server could not do something; the connection stays
  * @property {any} [WebSocket] a WebSocket class, where there is none built in
- * @property {number} [timeoutMs] for the login, each request and each ping; default 10 s
+ * @property {number} [timeoutMs] for the login, each ping, and each request with its wait for a connection;
+ *   default 10 s
  * @property {number} [keepaliveMs] after so long a silence the server is pinged; default 20 s
  * @property {import("./backoff.mjs").Retry} [retry] how long to wait before coming back
  */

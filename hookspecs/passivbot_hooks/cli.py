@@ -5,18 +5,15 @@ argparse, from the standard library: this distribution depends on pluggy and hjs
 
 from __future__ import annotations
 
-import _thread
 import argparse
 import logging
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from .command_line import configure_logging, number_from, stop_on_signals
 from .config import is_name, load_config
 from .errors import HooksError
 from .host import PluginHost, PluginRecord
@@ -74,36 +71,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code
-
-
-def configure_logging(*, verbose: bool) -> None:
-    """Send all logs to stderr. Only a command does this; the library never does."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT, SIGTERM and SIGHUP set; the old handlers come back afterwards."""
-    stop = threading.Event()
-
-    def handle(signum: int, frame: object) -> None:
-        # Not stop.set() here: the handler runs on the main thread, between any two of its
-        # instructions, which may be inside stop.wait() and hold the event's own lock.
-        _thread.start_new_thread(stop.set, ())
-
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)  # the terminal closed; nohup asks not to hear of it
-    previous = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -240,22 +207,6 @@ def _command(
     )  # fmt: skip
     parser.add_argument("--verbose", action="store_true", help="log more, with tracebacks")
     return parser
-
-
-def number_from(low: float, high: float, kind: type[float] = float) -> Callable[[str], float]:
-    """A type for argparse: a number within bounds, with an error that says which."""
-
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            whole = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"must be {whole} from {low:g} to {high:g}, not {text!r:.40}")
-        return value
-
-    return parse
 
 
 def _name(text: str) -> str:

@@ -84,7 +84,8 @@ class Connection:
             with contextlib.suppress(TimeoutError):  # what it closes with says whether to come back
                 async with asyncio.timeout(CLOSE_S):
                     await self._websocket.wait_closed()
-            raise RefusedError(refusal.message, self._websocket.close_code) from None
+            refusal.code = self._websocket.close_code
+            raise
         except TimeoutError:
             raise TimeoutError(f"no answer to the login within {timeout_s:g} s") from None
 

@@ -26,6 +26,9 @@ from .login import RefusedError
 #: What "later" means where the server does not say, seconds.
 LATER_S: Final = 5.0
 
+#: After these it is later.
+_LATER: Final = frozenset({CLOSE_THROTTLED, CLOSE_TRY_LATER})
+
 _WORDS_MAX: Final = 200
 
 #: After these the client stops: what it would try again would fail again, and count against it.
@@ -65,7 +68,7 @@ def judge(error: Exception) -> Loss:
     """
     match error:
         case RefusedError():
-            return _closed(error.code, error.message)
+            return _refused(error)
         case ConnectionClosed(rcvd=Close(code=code, reason=words)):
             return _closed(code, words)
         case ConnectionClosed(sent=sent):
@@ -87,13 +90,20 @@ def judge(error: Exception) -> Loss:
             return Loss(_words(str(error) or type(error).__name__))
 
 
-def _closed(code: int | None, words: str) -> Loss:
+def _refused(refusal: RefusedError) -> Loss:
+    """A refused login is not tried again, whatever the connection ends with, but where it was not heard."""
+    code, wait_s = refusal.code, refusal.retry_after_s
+    if code in _LATER or wait_s is not None:
+        return Loss(_words(refusal.message), code, wait_s or LATER_S)
+    return _closed(code if code is not None and code in _FOR_GOOD else CLOSE_AUTH_FAILED, refusal.message)
+
+
+def _closed(code: int, words: str) -> Loss:
     words = _words(words)
-    kind, advice = _FOR_GOOD.get(code or 0, (None, ""))
-    if kind is not None:
+    if code in _FOR_GOOD:
+        kind, advice = _FOR_GOOD[code]
         raise kind(f"{words or 'closed'} ({code}): {advice}")
-    later_s = LATER_S if code in {CLOSE_THROTTLED, CLOSE_TRY_LATER} else 0.0
-    return Loss(f"closed with {code}: {words}" if code is not None else words, code, later_s)
+    return Loss(f"closed with {code}: {words}", code, LATER_S if code in _LATER else 0.0)
 
 
 def retry_after_s(value: str | None, now: datetime) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
+from msgspec import UNSET
 from scramp import ScramClient
 
 from passivbot_ws_plugin.auth import make_token
@@ -39,11 +40,13 @@ class RefusedError(Exception):
 
     Attributes:
         message: Its words.
+        retry_after_s: How long it asks to wait, seconds; None: it does not.
         code: What it closed with then, once that is known.
     """
 
-    def __init__(self, message: str, code: int | None = None) -> None:
+    def __init__(self, message: str, retry_after_s: int | None = None, code: int | None = None) -> None:
         self.message = message
+        self.retry_after_s = retry_after_s
         self.code = code
         super().__init__(message)
 
@@ -108,8 +111,8 @@ def _prove(client: ScramClient, frame: str | bytes) -> str:
     match _decode(frame):
         case Challenge(data=data):
             pass
-        case AuthResult(success=False, message=message):
-            raise RefusedError(message)
+        case AuthResult(success=False) as result:
+            raise _refused(result)
         case _:
             raise _no_such_server()
     found = _ITERATIONS.search(data)
@@ -127,10 +130,15 @@ def _result(frame: str | bytes) -> AuthResult:
     match _decode(frame):
         case AuthResult(success=True) as result:
             return result
-        case AuthResult(message=message):
-            raise RefusedError(message)
+        case AuthResult() as result:
+            raise _refused(result)
         case _:
             raise _no_such_server()
+
+
+def _refused(result: AuthResult) -> RefusedError:
+    wait_s = result.retry_after_s
+    return RefusedError(result.message, None if wait_s is UNSET else wait_s)
 
 
 def _decode(frame: str | bytes) -> object:

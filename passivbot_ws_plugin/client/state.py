@@ -10,11 +10,11 @@ from itertools import count, islice
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from passivbot_ws_plugin import merge_patch
 from passivbot_ws_plugin.keyed import from_keyed, to_keyed
 from passivbot_ws_plugin.messages import (
-    Bots,
     Channel,
     ConfigChanged,
     EventMessage,
@@ -63,36 +63,24 @@ class State:
         self._wishes = {wish.channel: wish for wish in subscriptions}
         self._keyed: dict[str, dict[str, Any] | None] = {}
         self._misfits: set[str] = set()  # bots whose state is no base for what comes
+        self._misfits_seen = 0  # on this connection
         self._config_hashes: dict[str, str] = {}
         events = self._wishes.get("events")
-        self._event_places = dict(events.since or {}) if events is not None else {}
-        self._was_ever_listed = False
-        self._is_listed = False
+        # None: the client never stood anywhere, and what happened before it came is no news.
+        self._event_places = None if events is None or events.since is None else dict(events.since)
         self._numbers = count(1)
-        self._awaited: dict[
-            str, str
-        ] = {}  # the id of what was asked for last, by channel; and the list of bots
+        self._awaited: dict[Channel, str] = {}  # the id of the subscription that was asked for last
 
     # --- what to ask -------------------------------------------------------------------
 
     def begin(self) -> list[Request]:
-        """The subscriptions that a new connection begins with; `after_login` is the next to be asked."""
+        """The subscriptions that a new connection begins with."""
         self._awaited = {}
+        self._misfits_seen = 0
         if self.are_events_paused:
             self._await("events")  # so that none is taken
         paused = {"events"} if self.are_events_paused else set()
         return [self._subscribe(channel) for channel in self._wishes if channel not in paused]
-
-    def after_login(self) -> list[Request]:
-        """What to ask right after `begin`, and after each subscription to the events: which bots there are.
-
-        An event tells where the client stands with its bot. Of a bot without any, only the list does;
-        else what happens to it while the connection is lost would be lost without a ``gap``.
-        """
-        if "events" not in self._wishes or self.are_events_paused:
-            return []
-        self._is_listed = False
-        return [{"type": "list_bots", "id": self._await("bots")}]
 
     def pause_events(self) -> list[Request]:
         """Have no more events: those that are under way are passed over, to be sent again."""
@@ -102,15 +90,16 @@ class State:
     def resume_events(self) -> list[Request]:
         """Go on with the events where they stopped."""
         self.are_events_paused = False
-        return [self._subscribe("events"), *self.after_login()]
+        return [self._subscribe("events")]
 
     def _subscribe(self, channel: Channel) -> Request:
-        wish = self._wishes[channel]
-        since = dict(islice(self._places(channel).items(), _SINCE_MAX))
+        wish, places = self._wishes[channel], self._places(channel)
         members = {
             **{name: getattr(wish, name) for name in ("bots", "mode", "max_rate", "kinds", "symbols")},
-            "since": since or None,
+            "since": None if places is None else dict(islice(places.items(), _SINCE_MAX)),
         }
+        if channel == "statistics" and self._misfits_seen > 1:
+            members["mode"] = "full"
         return {
             "type": "subscribe",
             "channel": channel,
@@ -118,20 +107,20 @@ class State:
             "id": self._await(channel),
         }
 
-    def _places(self, channel: Channel) -> Mapping[str, Place]:
+    def _places(self, channel: Channel) -> Mapping[str, Place] | None:
         match channel:
             case "statistics":
                 states = (held for held in self.bots.values() if held.bot not in self._misfits)
-                return {held.bot: Place(held.epoch, held.seq) for held in states}
+                return {held.bot: Place(held.epoch, held.seq) for held in states} or None
             case "events":
-                return self._event_places
+                return self._event_places  # none at all is another wish: then all that is kept is news
             case "config":
-                return {}
+                return None
 
-    def _await(self, what: str) -> str:
-        """The id of a new request; an earlier one for the same is not waited for any more."""
-        self._awaited[what] = f"{what}-{next(self._numbers)}"
-        return self._awaited[what]
+    def _await(self, channel: Channel) -> str:
+        """The id of a new request; an earlier one for the same channel is not waited for any more."""
+        self._awaited[channel] = f"{channel}-{next(self._numbers)}"
+        return self._awaited[channel]
 
     # --- what comes --------------------------------------------------------------------
 
@@ -143,6 +132,8 @@ class State:
             UnusableError: It does not serve one now.
         """
         match message:
+            case StatisticsMessage() | StatisticsDelta() if "statistics" in self._awaited:
+                pass  # the new subscription begins where the last state that was taken left off
             case StatisticsMessage():
                 keyed = to_keyed(message.data)
                 return self._hold(message.bot, message.epoch, message.seq, message.data, keyed), []
@@ -152,17 +143,24 @@ class State:
                 return self._event(message), []
             case ConfigChanged():
                 return self._config(message), []
-            case Subscribed(channel=channel):
-                self.epoch = message.epoch
-                if answered_id(message) == self._awaited.get(channel):
-                    del self._awaited[channel]
-            case Bots():
-                return None, self._list(message)
+            case Subscribed():
+                self._begin(message)
             case Failure():
                 self._fail(message)
             case _:
                 pass
         return None, []
+
+    def _begin(self, answer: Subscribed) -> None:
+        self.epoch = answer.epoch
+        if answered_id(answer) != self._awaited.get(answer.channel):
+            return
+        del self._awaited[answer.channel]
+        if answer.channel == "events":
+            # Of a bot without an event, this alone tells where the client stands: without it, what happens
+            # to such a bot while the connection is lost would be lost without a `gap`.
+            begins = {} if answer.since is UNSET else answer.since
+            self._event_places = {**begins, **(self._event_places or {})}
 
     def _hold(
         self, bot: str, epoch: str, seq: int, data: StatisticsData, keyed: dict[str, Any] | None
@@ -187,52 +185,35 @@ class State:
         return self._hold(bot, delta.epoch, delta.seq, data, keyed), []
 
     def _misfit(self, bot: str) -> list[Request]:
-        """A delta that cannot be applied: ask for the state, whole, once."""
+        """A delta fits nothing that is here, which cannot be, says the protocol: ask for that state, whole.
+
+        After a second one on this connection all come whole.
+        """
         self._misfits.add(bot)
-        return [] if "statistics" in self._awaited else [self._subscribe("statistics")]
+        self._misfits_seen += 1
+        return [self._subscribe("statistics")]
 
     def _event(self, message: EventMessage | Gap) -> EventUpdate | GapUpdate | None:
-        bot, place = message.bot, self._event_places.get(message.bot)
-        # Of a bot that the client knows nothing of, the list says from where on it gets the events.
-        if "events" in self._awaited or (place is None and not self._is_listed):
-            return None
+        if "events" in self._awaited or self._event_places is None:
+            return None  # of an earlier subscription: the next one begins before it
+        bot, epoch, places = message.bot, message.epoch, self._event_places
         if isinstance(message, Gap):
-            return self._gap(message)
-        if place is not None and place.epoch == message.epoch and message.seq <= place.seq:
+            if message.last is not None:
+                places[bot] = Place(epoch, message.last)
+            elif self.epoch is not None:  # of that run there is nothing more: all of this one is news
+                places[bot] = Place(self.epoch, 0)
+            return GapUpdate(bot, epoch, message.first, message.last)
+        place = places.get(bot)
+        if place is not None and place.epoch == epoch and message.seq <= place.seq:
             return None
-        self._event_places[bot] = Place(message.epoch, message.seq)
-        return EventUpdate(bot, message.epoch, message.seq, message.data)
-
-    def _gap(self, gap: Gap) -> GapUpdate:
-        if gap.last is not None:
-            self._event_places[gap.bot] = Place(gap.epoch, gap.last)
-        elif self.epoch is not None:  # of that run there is nothing more: all of this one is news
-            self._event_places[gap.bot] = Place(self.epoch, 0)
-        return GapUpdate(gap.bot, gap.epoch, gap.first, gap.last)
+        places[bot] = Place(epoch, message.seq)
+        return EventUpdate(bot, epoch, message.seq, message.data)
 
     def _config(self, message: ConfigChanged) -> ConfigChanged | None:
         is_known = self._config_hashes.get(message.bot) == message.hash
         self._config_hashes[message.bot] = message.hash
         # The first of each connection may tell of nothing new.
         return None if is_known and message.paths is None else message
-
-    def _list(self, message: Bots) -> list[Request]:
-        if answered_id(message) != self._awaited.get("bots"):
-            return []  # asked for before the events were subscribed to again
-        del self._awaited["bots"]
-        wanted = self._wishes["events"].bots
-        unknown = [
-            item
-            for item in message.data
-            if item.bot not in self._event_places and (wanted is None or item.bot in wanted)
-        ]
-        # What happened to a bot before the very first list is no news. To one that came later, all is.
-        is_missed = self._was_ever_listed and any(item.event_seq for item in unknown)
-        for item in unknown:
-            seq = 0 if self._was_ever_listed else item.event_seq
-            self._event_places[item.bot] = Place(message.epoch, seq)
-        self._is_listed = self._was_ever_listed = True
-        return self.resume_events() if is_missed and not self.are_events_paused else []
 
     def _fail(self, failure: Failure) -> None:
         if answered_id(failure) not in self._awaited.values():

@@ -33,7 +33,7 @@ class Timing:
     open_s: float = 10.0
     login_s: float = 10.0
     ping_interval_s: float = 20.0
-    ping_timeout_s: float = 20.0
+    ping_timeout_s: float = 10.0
     retry_first_s: float = 0.5
     retry_max_s: float = 30.0
     stable_s: float = 30.0

@@ -10,37 +10,44 @@ from passivbot_ws_plugin.messages import ConfigChanged, EventData, StatisticsDat
 
 
 @dataclass(frozen=True, slots=True)
-class StatisticsUpdate:
-    """A bot's state, whole, whether it came whole or as a delta.
+class _Numbered:
+    """What there is of one bot, by number.
 
     Attributes:
         bot: The bot's name.
         epoch: Which run of the server.
-        seq: Counts the changes of this bot within it. One may be missing: the latest state counts.
-        data: The state.
+        seq: Counts within it.
     """
 
     bot: str
     epoch: str
     seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsUpdate(_Numbered):
+    """A bot's state, whole, whether it came whole or as a delta.
+
+    ``seq`` counts the changes of this bot. One may be missing: the latest state counts.
+
+    Attributes:
+        data: The state.
+    """
+
     data: StatisticsData
 
 
 @dataclass(frozen=True, slots=True)
-class EventUpdate:
+class EventUpdate(_Numbered):
     """Something that happened to a bot; each comes once, in order.
 
+    ``seq`` counts the bot's events, those too that were not asked for. With ``epoch`` it is what
+    `Subscribe.since` takes, for a program that wants to go on there after its own restart.
+
     Attributes:
-        bot: The bot's name.
-        epoch: Which run of the server.
-        seq: Counts the bot's events within it, those too that were not asked for. With ``epoch`` it is
-            what `Subscribe.since` takes, for a program that wants to go on there after its own restart.
         data: The event.
     """
 
-    bot: str
-    epoch: str
-    seq: int
     data: EventData
 
 

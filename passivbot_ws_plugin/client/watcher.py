@@ -208,13 +208,13 @@ class Client:
         raise AssertionError("listening ends with an exception")
 
     async def _log_in(self, connection: Connection) -> list[Request]:
-        """Log in; what is to be asked right after it."""
+        """Log in; the subscriptions that are to be asked for right after it."""
         target, requests = self._target, self._state.begin()
         # Before the login a message may have 8 KiB; where many bots do not fit, they follow it.
         is_small = len(msgspec.json.encode(requests)) <= SUBSCRIPTIONS_MAX_BYTES
         login = log_in(target.method, target.key, target.password, requests if is_small else ())
         await connection.log_in(login, target.timing.login_s)
-        return [*(() if is_small else requests), *self._state.after_login()]
+        return [] if is_small else requests
 
     async def _listen(self, connection: Connection) -> NoReturn:
         resuming: asyncio.Task[None] | None = None

@@ -7,51 +7,25 @@ their published fields come first and never change, what was added comes after t
 
 from __future__ import annotations
 
+from .basics import Error, Ping, Pong
+from .bots import BotData, Bots, ListBots
+from .configs import ConfigChanged, ConfigMessage, GetConfig
 from .conversion import event_data, statistics_data
-from .from_client import (
+from .events import EventData, EventMessage, Gap
+from .from_client import ID_MAX_CHARS, REQUESTS, SUBSCRIPTIONS_MAX, Request, decode, decode_subscription, echo
+from .from_server import ServerMessage, encode, encode_value
+from .logins import Auth, AuthProof, AuthResult, Challenge, Hello
+from .statistics import HealthData, PositionData, StatisticsData, StatisticsDelta, StatisticsMessage
+from .strict_json import DEPTH_MAX
+from .subscriptions import (
     CHANNELS_OF,
-    DEPTH_MAX,
-    ID_MAX_CHARS,
-    REQUESTS,
-    SUBSCRIPTIONS_MAX,
-    Auth,
-    AuthProof,
-    GetConfig,
-    Hello,
-    ListBots,
-    Ping,
-    Request,
-    Subscribe,
-    Unsubscribe,
-    decode,
-    decode_subscription,
-    echo,
-)
-from .from_server import (
-    AuthResult,
-    BotData,
-    Bots,
-    Challenge,
     Channel,
-    ConfigChanged,
-    ConfigMessage,
-    Error,
-    EventData,
-    EventMessage,
-    Gap,
-    HealthData,
     Mode,
     Place,
-    Pong,
-    PositionData,
-    ServerMessage,
-    StatisticsData,
-    StatisticsDelta,
-    StatisticsMessage,
+    Subscribe,
     Subscribed,
+    Unsubscribe,
     Unsubscribed,
-    encode,
-    encode_value,
 )
 from .values import clean, clean_text
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from passivbot_hooks import Event, Health, Position, Statistics
 
-from .from_server import EventData, HealthData, PositionData, StatisticsData
+from .events import EventData
+from .statistics import HealthData, PositionData, StatisticsData
 from .values import clean, clean_text, integer, number, text
 
 
@@ -45,16 +46,8 @@ def _position_data(position: Position) -> PositionData:
 
 
 def _health_data(health: Health) -> HealthData:
-    return HealthData(
-        started_at=integer(health.started_at),
-        fills=integer(health.fills),
-        orders_placed=integer(health.orders_placed),
-        orders_cancelled=integer(health.orders_cancelled),
-        errors_last_hour=integer(health.errors_last_hour),
-        ws_reconnects=integer(health.ws_reconnects),
-        rate_limits=integer(health.rate_limits),
-        pnl=number(health.pnl),
-    )
+    counts = {name: integer(getattr(health, name)) for name in HealthData.__struct_fields__ if name != "pnl"}
+    return HealthData(**counts, pnl=number(health.pnl))
 
 
 def event_data(event: Event) -> EventData:

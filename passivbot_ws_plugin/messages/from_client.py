@@ -1,142 +1,30 @@
-"""What a client may say: one struct for each request, one decoder."""
+"""All that a client may say, and its decoder."""
 
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, NoReturn
+from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from passivbot_hooks import EVENT_KINDS
 from passivbot_ws_plugin.errors import ProtocolError
 
-from .from_server import Channel, Mode, Place
+from .basics import Ping
+from .bots import ListBots
+from .configs import GetConfig
+from .logins import Auth, AuthProof, Hello
+from .strict_json import parse
+from .subscriptions import CHANNELS_OF, Subscribe, Unsubscribe
 from .values import clean_text
-
-#: How deep a client's JSON may nest.
-DEPTH_MAX: Final = 16
 
 #: How long a request's ``id`` may be, in characters.
 ID_MAX_CHARS: Final = 64
 
 #: How many subscriptions an ``auth`` may carry.
 SUBSCRIPTIONS_MAX: Final = 8
-
-_Names = Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=1000)]
-
-# The enumeration is for the schema only: `_check_channel` says in its answer what there is.
-_Kind = Annotated[str, Meta(max_length=256, extra_json_schema={"enum": list(EVENT_KINDS)})]
-_Kinds = Annotated[list[_Kind], Meta(max_length=1000)]
-
-
-class Auth(Struct, frozen=True):
-    """A login with the published token: lower-case hex SHA-256 of password and key part.
-
-    Attributes:
-        token: The token.
-        public_key_part: The key part.
-        subscribe: Subscriptions that begin with the login, in place of the published one: each an
-            object with the fields of `Subscribe`, and checked as one; None: the published one.
-        id: Echoed.
-    """
-
-    token: str
-    public_key_part: str
-    subscribe: list[Any] | None = None
-    id: bytes | None = None
-
-
-class Hello(Struct, frozen=True):
-    """The beginning of a SCRAM login.
-
-    Attributes:
-        mechanism: ``SCRAM-SHA-256``; there is no other.
-        data: The client-first-message (RFC 5802); the user name in it is the key part.
-        id: Echoed.
-    """
-
-    mechanism: str
-    data: str
-    id: bytes | None = None
-
-
-class AuthProof(Struct, frozen=True):
-    """The end of a SCRAM login: an ``auth`` with a proof in place of the token.
-
-    Attributes:
-        data: The client-final-message (RFC 5802).
-        subscribe: As in `Auth`.
-        id: Echoed.
-    """
-
-    data: str
-    subscribe: list[Any] | None = None
-    id: bytes | None = None
-
-
-class Subscribe(Struct, frozen=True):
-    """A request for a channel, in place of what the client had of it.
-
-    Attributes:
-        channel: Of what.
-        bots: Which; None: all, those too that come later.
-        mode: Statistics only: whole, or as merge patches where that is shorter.
-        max_rate: Statistics only: how many of one bot a second at most.
-        since: Statistics and events: go on from there, bot by bot.
-        kinds: Events only: of these kinds.
-        symbols: Events only: of these symbols.
-        id: Echoed.
-    """
-
-    channel: Channel
-    bots: _Names | None = None
-    mode: Mode | None = None
-    max_rate: Annotated[float, Meta(gt=0, le=1000)] | None = None
-    since: Annotated[dict[str, Place], Meta(max_length=1000)] | None = None
-    kinds: _Kinds | None = None
-    symbols: _Names | None = None
-    id: bytes | None = None
-
-
-class Unsubscribe(Struct, frozen=True):
-    """A request for nothing more of a channel.
-
-    Attributes:
-        channel: Of what.
-        id: Echoed.
-    """
-
-    channel: Channel
-    id: bytes | None = None
-
-
-class ListBots(Struct, frozen=True):
-    """A request for the bots, and how they are."""
-
-    id: bytes | None = None
-
-
-class GetConfig(Struct, frozen=True):
-    """A request for a bot's config.
-
-    Attributes:
-        bot: The bot's name; None: the first that has a config.
-        id: Echoed.
-    """
-
-    bot: str | None = None
-    id: bytes | None = None
-
-
-class Ping(Struct, frozen=True):
-    """A request for a ``pong``."""
-
-    id: bytes | None = None
-
 
 Request = Auth | Hello | AuthProof | Subscribe | Unsubscribe | ListBots | GetConfig | Ping
 
@@ -157,15 +45,6 @@ REQUESTS: Final[Mapping[str, tuple[type[Request], str]]] = {
     "ping": (Ping, "ping takes no arguments"),
 }
 
-#: What belongs to some channels only.
-CHANNELS_OF: Final[Mapping[str, tuple[Channel, ...]]] = {
-    "mode": ("statistics",),
-    "max_rate": ("statistics",),
-    "since": ("statistics", "events"),
-    "kinds": ("events",),
-    "symbols": ("events",),
-}
-
 
 def decode(frame: str | bytes) -> Request:
     """Read a client's message. Unknown keys are ignored.
@@ -178,7 +57,7 @@ def decode(frame: str | bytes) -> Request:
     """
     if not isinstance(frame, str):
         raise ProtocolError("invalid_message", "send JSON in text frames, not binary ones")
-    return _read(_parse(frame))
+    return _read(parse(frame))
 
 
 def _read(document: object) -> Request:
@@ -238,51 +117,6 @@ def _check_channel(request: Subscribe) -> None:
     names = (*(request.bots or ()), *(request.symbols or ()), *(request.since or ()))
     if any(clean_text(name) != name for name in names):  # the answer repeats them
         raise ProtocolError("invalid_message", "a name holds half a surrogate pair", id=request.id)
-
-
-def _parse(text: str) -> Any:
-    if _is_too_deep(text):
-        raise ProtocolError("invalid_json", f"nested deeper than {DEPTH_MAX}")
-    # The standard library's parser, for its hooks: msgspec's cannot refuse a repeated key.
-    try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite_float)
-    except ValueError as exc:
-        raise ProtocolError("invalid_json", "not valid JSON") from exc
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(pairs)
-    if len(unique) != len(pairs):
-        raise ValueError("a key appears twice")
-    return unique
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _finite_float(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("beyond every number")
-    return value
-
-
-#: A JSON string, or the rest of the text after one that does not end.
-_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
-
-
-def _is_too_deep(text: str) -> bool:
-    """Whether brackets nest too deep. Before parsing: how deep a parser can go differs by its version."""
-    depth = 0
-    for character in _STRING.sub("", text):
-        if character in "[{":
-            depth += 1
-            if depth > DEPTH_MAX:
-                return True
-        elif character in "]}":
-            depth -= 1
-    return False
 
 
 def _request_id(document: dict[str, Any]) -> bytes | None:

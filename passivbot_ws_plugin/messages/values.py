@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+# Bounds of what is sent are facts for the schema; nothing is checked by them here.
+FromZero = Annotated[int, Meta(ge=0)]
+FromOne = Annotated[int, Meta(ge=1)]
 
 
 def number(value: object) -> float | None:

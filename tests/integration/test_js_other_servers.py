@@ -165,16 +165,13 @@ async def test_a_delta_that_fits_nothing_is_not_applied_and_begins_anew() -> Non
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "text", ["[", "null", "7", "[]", '"x"', "{}", '{"type":"statistics"}', '{"type":"later"}']
-)
-async def test_whatever_a_server_says_the_connection_stays(text: str) -> None:
+async def test_what_a_later_server_says_beside_is_passed_over() -> None:
     async def talk(connection: ServerConnection) -> None:
-        await connection.send(text)
+        await say(connection, type="later")
         await hear(connection)
-        await connection.send(text)
+        await say(connection, type="later")
         await say(connection, type="auth_result", success=True, message="")
-        await connection.send(text)
+        await say(connection, type="later")
         request = await hear(connection)
         await say(connection, type="pong", id=request["id"])
         await connection.wait_closed()
@@ -184,3 +181,41 @@ async def test_whatever_a_server_says_the_connection_stays(text: str) -> None:
         assert await watcher.call("ping") == ["answer", "ping", None]
         watcher.begin_call("close")
         await watcher.rest()
+
+
+@pytest.mark.parametrize("text", ["[", "null", "7", "[]", '"x"', "{}", '{"type":7}', '{"type":"statistics"}'])
+async def test_what_does_not_hold_is_a_loss_and_not_passed_over(text: str) -> None:
+    async def talk(connection: ServerConnection) -> None:
+        await connection.send(text)  # before the login nothing that is said counts
+        await hear(connection)
+        await say(connection, type="auth_result", success=True, message="")
+        await connection.send(text)
+        await connection.wait_closed()
+
+    async with other_server(talk) as address, watching(address, method="token") as watcher:
+        for _ in range(2):
+            [_, state] = await watcher.wait_for("state", state="waiting")
+            assert state["reason"].startswith("the server sent ")
+
+
+async def test_another_program_on_that_address_is_not_tried_again() -> None:
+    async def talk(connection: ServerConnection) -> None:
+        await connection.send("hello")
+        await connection.wait_closed()
+
+    async with other_server(talk) as address, watching(address) as watcher:
+        told = await watcher.rest()
+    assert told[-1][1]["state"] == "ended"
+    assert "is another program on that address?" in told[-1][1]["reason"]
+
+
+async def test_a_locked_address_is_told_how_long_to_wait_and_does() -> None:
+    async def talk(connection: ServerConnection) -> None:
+        await hear(connection)
+        await say(connection, type="auth_result", success=False, message="try again", retry_after_s=900)
+        await connection.close(4429)
+
+    async with other_server(talk) as address, watching(address) as watcher:
+        [_, state] = await watcher.wait_for("state", state="waiting")
+    assert (state["code"], state["reason"]) == (4429, "try again")
+    assert 900_000 <= state["retryInMs"] <= 900_002

@@ -157,7 +157,8 @@ async def test_a_locked_address_waits_longer_and_comes_back() -> None:
         # Its handshakes are answered with 429 while the lock lasts, some two seconds.
         async with watching(address, retry={"baseMs": 100, "maxMs": 400}) as watcher:
             [_, state] = await watcher.wait_for("state", state="waiting")
-            assert "429" in state["reason"]
+            assert (state["code"], state["reason"]) == (429, "the server answered HTTP 429")
+            assert state["retryInMs"] >= 1_000
             await watcher.wait_for("state", state="live")
 
 
@@ -182,3 +183,56 @@ async def test_who_never_answers_is_left_for_another_try() -> None:
             for _ in range(2):
                 [_, state] = await watcher.wait_for("state", state="waiting")
                 assert state["reason"] == f"no answer from {address}"
+
+
+async def test_the_places_of_an_earlier_run_of_the_program_count() -> None:
+    cache = Cache()
+    async with serving(cache) as (server, address):
+        for seq in (1, 2, 3):
+            put_event(server, cache, seq)
+        since = {"main": {"epoch": cache.epoch, "seq": 1}}
+        async with watching(address, "events", since=since) as watcher:
+            await watcher.wait_for("event", seq=3)
+            assert [line[2]["seq"] for line in watcher.heard if line[0] == "event"] == [2, 3]
+
+
+async def test_what_is_asked_while_the_connection_is_lost_is_answered_by_the_next() -> None:
+    async with serving() as (_, address), cutting_proxy(address) as proxy:
+        async with watching(proxy.address, retry={"baseMs": 100, "maxMs": 100}) as watcher:
+            await watcher.wait_for("state", state="live")
+            proxy.stall()
+            watcher.begin_call("ping")  # under way
+            proxy.cut()
+            proxy.resume()
+            await watcher.wait_for("state", state="waiting")
+            watcher.begin_call("listBots")  # while nobody is there
+            for method in ("ping", "listBots"):
+                await watcher.wait_for("answer")
+                assert watcher.heard[-1][1] == method
+
+
+async def test_more_requests_than_the_server_takes_at_once_wait_their_turn() -> None:
+    async with serving() as (_, address), cutting_proxy(address) as proxy:
+        async with watching(proxy.address) as watcher:
+            await watcher.wait_for("state", state="live")
+            for _ in range(24):
+                watcher.begin_call("ping")
+            for _ in range(24):
+                await watcher.wait_for("answer")
+        assert proxy.connections == 1
+
+
+async def test_a_config_is_told_again_only_if_it_is_another() -> None:
+    cache = Cache()
+    cache.put_config("main", make_config())
+    async with serving(cache) as (_, address), cutting_proxy(address) as proxy:
+        async with watching(proxy.address, "config") as watcher:
+            await watcher.wait_for("config_changed")
+            proxy.cut()
+            await watcher.wait_for("state", state="waiting")
+            await watcher.wait_for("subscribed")
+            await watcher.call("ping")
+            assert [line[0] for line in watcher.heard].count("config_changed") == 1
+            cache.put_config("main", make_config(user="other"))
+            proxy.cut()
+            await watcher.wait_for("config_changed", paths=None)

@@ -105,12 +105,13 @@ async def test_it_hears_of_events_and_of_changes_of_the_config() -> None:
 async def test_a_call_that_nothing_can_come_of_is_refused() -> None:
     async with (
         serving() as (server, address),
-        watching(address, retry={"baseMs": 10**9, "maxMs": 10**9}) as watcher,
+        watching(address, retry={"baseMs": 10**9, "maxMs": 10**9}, timeoutMs=2_000) as watcher,
     ):
         await watcher.wait_for("state", state="live")
         await server.stop(5.0)
         await watcher.wait_for("state", state="waiting")
-        assert await watcher.call("getConfig") == ["refused", "getConfig", "not connected", None]
+        refusal = "no config in 2000 ms; not connected"
+        assert await watcher.call("getConfig") == ["refused", "getConfig", refusal, None]
         watcher.begin_call("close")
         assert [
             "state",

@@ -29,8 +29,18 @@ test("only a connection that held makes the failures before it forgotten", () =>
   assert.equal(backoff.next(1006, -Infinity), 200);
 });
 
-test("by default the first pause is a second at most, and the longest a minute", () => {
+test("a server that says how long is believed, but for more than an hour", () => {
+  const backoff = new Backoff({ ...RETRY, maxMs: 100 }, () => 1);
+  const wishes = [0, 2_000, 1e300, -1e9];
+  assert.deepEqual(
+    wishes.map((notBeforeMs) => backoff.next(4429, 0, notBeforeMs)),
+    [100, 2_100, 3_600_100, 100],
+  );
+});
+
+test("by default the first pause is half a second at most, and the longest half a minute", () => {
   const backoff = new Backoff({}, () => 1);
-  assert.equal(backoff.next(1006, 0), 1_000);
-  assert.equal(pauses(backoff, 20).at(-1), 60_000);
+  assert.equal(backoff.next(1006, 0), 500);
+  assert.equal(pauses(backoff, 20).at(-1), 30_000);
+  assert.equal(backoff.next(4429, 0), 35_000);
 });

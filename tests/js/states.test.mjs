@@ -68,7 +68,10 @@ test("the place among the events begins where the server says, and moves with ea
   const places = new EventPlaces();
   assert.equal(places.since(), undefined);
   places.begin({ epoch: "e", since: { main: { epoch: "e", seq: 4 }, quiet: { epoch: "e", seq: 2 } } });
-  places.heard({ bot: "main", epoch: "e", seq: 5 });
+  assert.ok(places.heard({ bot: "main", epoch: "e", seq: 5 }));
+  for (const seq of [4, 5]) {
+    assert.ok(!places.heard({ bot: "main", epoch: "e", seq }), "it came twice");
+  }
   places.lost({ bot: "main", epoch: "e", first: 6, last: 40 });
   const quiet = { epoch: "e", seq: 2 };
   assert.deepEqual(places.since(), { main: { epoch: "e", seq: 40 }, quiet });
@@ -76,4 +79,16 @@ test("the place among the events begins where the server says, and moves with ea
   assert.deepEqual(places.since(), { main: { epoch: "e", seq: 40 }, quiet, new: { epoch: "f", seq: 0 } });
   places.lost({ bot: "main", epoch: "e", first: 41, last: null });
   assert.deepEqual(places.since(), { main: { epoch: "f", seq: 0 }, quiet, new: { epoch: "f", seq: 0 } });
+});
+
+test("no more bots are named than a server takes, and a place that was not named is not given up", () => {
+  const [states, places] = [new States(), new EventPlaces()];
+  const bots = Array.from({ length: 1_001 }, (_, number) => `bot ${number}`);
+  for (const bot of bots) states.replace(message({ bot }));
+  places.begin({ epoch: "e", since: Object.fromEntries(bots.map((bot) => [bot, { epoch: "e", seq: 3 }])) });
+  for (const since of [states.since(), places.since() ?? {}]) {
+    assert.equal(Object.keys(since).length, 1_000);
+  }
+  places.begin({ epoch: "e", since: { "bot 1000": { epoch: "e", seq: 0 } } });
+  assert.ok(!places.heard({ bot: "bot 1000", epoch: "e", seq: 3 }));
 });

@@ -36,7 +36,7 @@ async def exchange(server: Server, cache: Cache, url: str, method: Any) -> None:
         async for update in client:
             match update:
                 case StatisticsUpdate() if history.events.seq < seq:
-                    await client.list_bots()  # from then on its events are news
+                    await client.ping()  # from then on its events are news
                     assert cache.put_statistics("main", statistics_data(make_statistics(balance=float(seq))))
                     server.publish("statistics", "main")
                     assert cache.put_event("main", seq, event_data(make_event()))

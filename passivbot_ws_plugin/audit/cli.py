@@ -1,0 +1,137 @@
+"""The command ``passivbot-ws audit``: check the log, show its last lines."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from passivbot_hooks.command_line import number_from, stop_on_signals
+
+from .tail import Table, Tail
+from .verify import verify
+
+_AUDIT_HELP = """\
+Read the audit log: who logged in, who tried to, and whether somebody changed the record of it.
+
+The log's name is `plugins.websocket.audit.path` in CONFIG; without it, logs/websocket_audit.jsonl.
+"""
+
+_VERIFY_HELP = """\
+Check that no line of FILE was edited, removed, reordered or cut off since it was written.
+
+Each line carries a mac over itself and the line before; FILE.key, beside it, is the key, and
+FILE.head says which line is the last. FILE.1, FILE.2 and so on are the older files: check each.
+"""
+
+_VERIFY_EXAMPLES = """\
+examples:
+  passivbot-ws audit verify logs/websocket_audit.jsonl
+  passivbot-ws audit verify logs/websocket_audit.jsonl.1
+
+Exit codes: 0 the chain holds; 1 it does not, and the output names the first bad line; 2 FILE or
+its key cannot be read.
+"""
+
+_TAIL_HELP = """\
+Show the last lines of FILE as a table, and with --follow each new one as it comes.
+
+`count` is how many attempts of one address a line stands for, where it is more than one;
+`failures` how often that address had failed lately. A key that is not one of yours shows as a
+hash: the same hash is the same key.
+"""
+
+_TAIL_EXAMPLES = """\
+examples:
+  passivbot-ws audit tail
+  passivbot-ws audit tail --follow
+  passivbot-ws audit tail -n 1000 | grep auth.failure
+
+Ctrl-C ends it. Exit codes: 0 ended as asked, 2 FILE cannot be read.
+"""
+
+_AUDIT_LOG = Path("logs/websocket_audit.jsonl")
+
+#: How often a log that is followed is looked at, seconds.
+_TAIL_POLL_S = 0.25
+
+
+def add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to those of ``passivbot-ws``."""
+    audit = commands.add_parser(
+        "audit", help="read the audit log, or check it", description=_AUDIT_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    audit.set_defaults(command=_audit)
+    subcommands = audit.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    check = subcommands.add_parser(
+        "verify", help="whether its chain holds", description=_VERIFY_HELP, epilog=_VERIFY_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    check.set_defaults(audit_command=_verify)
+    check.add_argument("file", metavar="FILE", type=Path, help="the log, or one of its older files")
+
+    tail = subcommands.add_parser(
+        "tail", help="its last lines as a table", description=_TAIL_HELP, epilog=_TAIL_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    tail.set_defaults(audit_command=_tail)
+    tail.add_argument(
+        "file", metavar="FILE", type=Path, nargs="?", default=_AUDIT_LOG,
+        help="the log (default: %(default)s)",
+    )  # fmt: skip
+    tail.add_argument("--follow", action="store_true", help="go on with each new line, through rotations")
+    tail.add_argument(
+        "-n",
+        metavar="LINES",
+        dest="lines",
+        type=number_from(1, 1_000_000, int),
+        default=20,
+        help="how many (default: %(default)s)",
+    )
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    try:
+        code: int = arguments.audit_command(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as exc:
+        reason = f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)
+        print(f"passivbot-ws: {reason}", file=sys.stderr)
+        return 2
+    return code
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    arguments.file.stat()  # the file's own absence first, not that of its key
+    report = verify(arguments.file)
+    if report.fault is not None:
+        print(f"{arguments.file}: {report.fault}")
+        return 1
+    begins = "" if report.is_anchored or report.first is None else f", begins with record {report.first.seq}"
+    records = "1 record" if report.records == 1 else f"{report.records} records"
+    print(f"{arguments.file}: {records}{begins}, chain holds")
+    return 0
+
+
+def _tail(arguments: argparse.Namespace) -> int:
+    table = Table()
+    with stop_on_signals() as stop, Tail(arguments.file) as tail:
+        rows = table.rows(tail.last(arguments.lines))
+        print(table.header())
+        _print_rows(rows)
+        while arguments.follow and not stop.wait(_TAIL_POLL_S):
+            _print_rows(table.rows(tail.poll()))
+    return 0
+
+
+def _print_rows(rows: Sequence[str]) -> None:
+    for row in rows:
+        print(row)
+    sys.stdout.flush()

@@ -1,0 +1,65 @@
+"""What is asked of a client, while it is connected and while it is not."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from impostor import WELCOME, impostor
+from py_watcher import connect, watching
+from servers import free_port
+
+from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.client import ClosedError, Lost, RequestError
+
+
+async def test_requests_beside_the_updates_and_without_them() -> None:
+    cache = Cache()
+    cache.put_config("main", {"live": {"user": "main"}})
+    async with watching(cache) as (_, _, _, client, _):
+        config = await client.get_config()
+        assert (config.bot, config.data) == ("main", {"live": {"user": "main"}})
+        assert (await client.get_config("main")).hash == config.hash
+        assert [bot.bot for bot in await client.list_bots()] == ["main"]
+        await client.ping()
+        with pytest.raises(RequestError, match="no such bot") as caught:
+            await client.get_config("nobody")
+        assert caught.value.code == "unavailable"
+
+
+async def test_more_requests_than_the_server_takes_at_once_wait_their_turn() -> None:
+    async with watching() as (_, _, proxy, client, _):
+        await asyncio.gather(*(client.ping() for _ in range(24)))
+        assert proxy.connections == 1
+
+
+async def test_a_request_of_a_client_that_is_not_open_says_how() -> None:
+    with pytest.raises(ClosedError, match="async with"):
+        await connect("ws://127.0.0.1:1").ping()
+
+
+async def test_a_request_while_nobody_answers_ends_in_time() -> None:
+    async with connect(f"ws://127.0.0.1:{free_port()}") as client:
+        with pytest.raises(
+            TimeoutError, match=r"no answer to ping within 0\.2 s; the client is not connected"
+        ):
+            await client.ping(timeout_s=0.2)
+
+
+async def test_a_request_whose_answer_is_lost_is_asked_again() -> None:
+    async with watching() as (_, _, proxy, client, taker):
+        proxy.is_stalled = True
+        asking = asyncio.create_task(client.list_bots())
+        await asyncio.sleep(0)
+        proxy.is_stalled = False
+        proxy.cut()
+        await taker.a(Lost)
+        assert [bot.bot for bot in await asking] == ["main"]
+
+
+async def test_a_server_that_closes_with_its_welcome_leaves_the_requests_waiting() -> None:
+    async with impostor(WELCOME, closes=1000) as (address, _):
+        async with connect(address, method="token", subscriptions=["events"]) as client:
+            with pytest.raises(TimeoutError, match=r"not connected|no answer"):
+                await client.ping(timeout_s=0.3)
+            assert not client.is_live

@@ -103,6 +103,8 @@ REFUSED: dict[str, tuple[str, str, str]] = {
         FORMAT,
         "a request before auth",
     ),
+    "unsubscribe": ('{"type":"unsubscribe","channel":"statistics"}', FORMAT, "a request before auth"),
+    "list_bots": ('{"type":"list_bots"}', FORMAT, "a request before auth"),
     "a proof without a challenge": ('{"type":"auth","data":"c=biws"}', FORMAT, "a request before auth"),
 }
 

@@ -6,8 +6,9 @@ a config full of secrets                        ``tests/ws/test_redaction.py``, 
 closing with stuck clients                      ``tests/ws/test_server.py``
 a password changed while connected              ``tests/ws/test_server.py``, ``test_plugin.py``
 a port that is taken, and freed later           ``tests/ws/test_plugin.py``
-a source that raises or stalls                  ``tests/hooks/test_sidecar.py``, ``test_liveness.py``
-a plugin that raises, blocks or exits           ``tests/hooks/test_host.py``
+a source that raises or stalls, damaged files   ``test_monitor_files.py``
+a plugin that raises, blocks or exits           ``tests/integration/test_faults.py``
+a true byte a second                            ``test_trickles.py``
 ==============================================  ==================================================
 """
 

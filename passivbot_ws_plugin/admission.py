@@ -32,6 +32,9 @@ from .throttle import Throttle
 #: The reason of a rejection that is no failure: the address has to wait.
 _LOCKED: Final = "address is locked"
 
+#: What a stranger who goes by itself stands for in the record.
+_LEFT: Final[tuple[AuditEvent, str]] = ("auth.disconnect", "left without an auth message")
+
 _log = get_logger(__name__)
 
 
@@ -197,6 +200,10 @@ class AdmissionControl:
         """Put on record that a connection was turned away."""
         self.record("connection.refused", reason, connection, connection.visitor())
 
+    def gone(self, connection: Arrival) -> None:
+        """Put on record that one that asked rightly was gone before it was answered."""
+        self.record(*_LEFT, connection, connection.visitor())
+
     def record(
         self,
         event: AuditEvent,
@@ -231,7 +238,7 @@ def _why_unheard(exc: TimeoutError | ConnectionClosed, protocol: Protocol) -> tu
     if sent is None and isinstance(exc, TimeoutError):
         return "auth.timeout", "no auth message in time"
     if sent is None or protocol.close_rcvd_then_sent:  # the peer ended it, or the network did
-        return "auth.disconnect", "left without an auth message"
+        return _LEFT
     # Sent before the deadline, even if the peer let that pass too before it closed.
     return _WHY_CLOSED.get(sent.code, ("auth.disconnect", "server stopping"))
 

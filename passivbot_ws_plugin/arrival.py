@@ -11,10 +11,12 @@ import secrets
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 from websockets.asyncio.server import Server as WebSocketListener
 from websockets.asyncio.server import ServerConnection
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from .audit import Visitor
@@ -36,6 +38,7 @@ class Door:
         gate: Counts them.
         on_refused: Told of those that end without a request, with the reason for the record. Who says
             nothing at all to a plain port is not told of: that is how a port is found to be open.
+        on_gone: Told of those that asked for a WebSocket and were gone before they could be answered.
         tls: For ``wss://``. The listener is to be plain all the same.
         connections: Those that are open, a moment longer than the gate counts them.
     """
@@ -43,6 +46,7 @@ class Door:
     limits: Limits
     gate: Gate[Arrival]
     on_refused: Callable[[Arrival, str], None]
+    on_gone: Callable[[Arrival], None]
     tls: ssl.SSLContext | None
     connections: set[Arrival] = field(default_factory=set)
 
@@ -130,6 +134,19 @@ class Arrival(ServerConnection):
                 self.refuse("bad handshake")
             elif self.is_encrypted:
                 self.refuse("no request")
+
+    async def handshake(self, *arguments: Any, **options: Any) -> None:
+        """Hear the request and answer it.
+
+        The library hands over only who is still there then, so that nobody else would know of the others.
+        """
+        try:
+            await super().handshake(*arguments, **options)
+        finally:
+            status = None if self.response is None else self.response.status_code
+            is_accepted = status == HTTPStatus.SWITCHING_PROTOCOLS and not self._is_refused
+            if is_accepted and self.protocol.state is not State.OPEN:
+                self._door.on_gone(self)
 
     # --- what is done with it ----------------------------------------------------------
 

@@ -80,7 +80,7 @@ class Server:
         self._certificate = None if settings.options.tls is None else Certificate(settings.options.tls)
         context = None if self._certificate is None else self._certificate.context
         limits = settings.options.limits
-        self._door = Door(limits, Gate(limits), self._admission.refuse, context)
+        self._door = Door(limits, Gate(limits), self._admission.refuse, self._admission.gone, context)
         self._listener: WebSocketListener | None = None
         self._housekeeping: asyncio.Task[None] | None = None
         self._admitted: dict[Connection, tuple[Principal, Visitor]] = {}

@@ -128,6 +128,8 @@ def _make_context(files: Tls) -> ssl.SSLContext:
             raise SettingsError(f"plugins.websocket.tls.{name}", f"{path!r} is no path") from exc
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # It costs the server more than the client. OpenSSL 3 refuses it by itself, 1.1.1 does not.
+    context.options |= ssl.OP_NO_RENEGOTIATION
     try:
         # A passphrase would be asked for on the terminal, which a server may not have.
         context.load_cert_chain(files.cert, files.key, password=_no_passphrase)

@@ -2,12 +2,13 @@
 
 ==============================================  ==================================================
 a client that never reads, beside the others    ``tests/ws/test_server.py`` too
-a config full of secrets                        ``tests/ws/test_redaction.py``, ``test_server.py``
+a config full of secrets                        ``tests/ws/test_redaction.py``, ``test_server.py`` too
 closing with stuck clients                      ``tests/ws/test_server.py``
-a password changed while connected              ``tests/ws/test_server.py``, ``test_plugin.py``
+a password changed while connected              ``tests/ws/test_server.py``, ``test_plugin.py`` too
 a port that is taken, and freed later           ``tests/ws/test_plugin.py``
-a source that raises or stalls                  ``tests/hooks/test_sidecar.py``, ``test_liveness.py``
-a plugin that raises, blocks or exits           ``tests/hooks/test_host.py``
+a source that raises or stalls, damaged files   ``test_monitor_files.py``
+a plugin that raises, blocks or exits           ``tests/integration/test_faults.py``
+a true byte a second                            ``test_trickles.py``
 ==============================================  ==================================================
 """
 
@@ -26,7 +27,7 @@ from typing import Any, Final, NoReturn
 
 import pytest
 from raw import PING, TEXT, RawClient, frame, text
-from servers import auth_message
+from servers import PASSWORD, auth_message, make_settings
 from siege import Record, Siege, besieged
 
 from passivbot_hooks import Position
@@ -212,6 +213,49 @@ async def test_what_json_cannot_say_is_said_as_null_or_repaired(changes: dict[st
         assert received.opcode == TEXT
         document = json.loads(received.payload.decode(), parse_constant=_refuse)
         assert (document["type"], document["seq"]) == ("statistics", 2)
+
+
+# --- secrets, and their end -------------------------------------------------------------
+
+GUEST: Final = {"password": "a password of the guest's", "scopes": ["statistics", "config"]}
+
+
+async def guest(siege: Siege) -> RawClient:
+    """A client with a key of its own, that got its snapshot."""
+    client = await siege.attacker()
+    assert (await client.log_in(auth_message(str(GUEST["password"]), "guest")))["success"]
+    assert (await client.message())["type"] == "statistics"
+    return client
+
+
+async def test_a_config_full_of_secrets_shows_none_to_a_guest() -> None:
+    secrets = {
+        "websocket_password": PASSWORD,
+        "api": {"secret": "never shown", "passphrase": ["never shown"]},
+    }
+    async with besieged(ACCEPTED, keys={"guest": GUEST}, stays=True) as siege:
+        client = await guest(siege)
+        siege.cache.put_config(
+            "main", {"live": secrets, "plugins": {"websocket": {"keys": {"guest": GUEST}}}}
+        )
+        await client.send(text({"type": "get_config"}))
+        received = await client.frame()
+        assert received.json()["type"] == "config"
+        assert not any(
+            secret in received.payload for secret in (b"never shown", PASSWORD.encode(), b"guest's")
+        )
+
+
+async def test_a_password_changed_while_connected() -> None:
+    async with besieged(ACCEPTED, ("auth.revoked", "credentials changed"), keys={"guest": GUEST}) as siege:
+        client = await guest(siege)
+        changed = make_settings(keys={"guest": {**GUEST, "password": "another password, also long"}})
+        siege.server.use(changed)
+        assert await client.closing() == ([], 4403)
+        siege.expected.append(("auth.failure", "wrong token"))
+        again = await siege.stranger()
+        await again.send(text(auth_message(str(GUEST["password"]), "guest")))
+        assert (await again.closing())[1] == 4401
 
 
 # --- the machine ------------------------------------------------------------------------

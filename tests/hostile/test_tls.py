@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import ssl
 import struct
 from typing import Final
@@ -200,6 +201,37 @@ async def test_garbage_in_place_of_a_tls_record() -> None:
             await client.reader.read(65_536)
         await client.send(struct.pack("!BHH", 0x17, 0x0303, 100) + os.urandom(100))
         await client.ended()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, the command")
+@pytest.mark.parametrize("is_client", [False, True], ids=["stranger", "client"])
+async def test_a_renegotiation_is_refused(is_client: bool) -> None:
+    """TLS 1.2's: another handshake in the connection, as often as the client likes. `ssl` asks for none."""
+    record = ACCEPTED if is_client else ("connection.refused", "no request")
+    async with besieged(record, is_tls=True, limits={"handshake_s": 10.0, "auth_s": 10.0}) as siege:
+        command = ("openssl", "s_client", "-tls1_2", "-connect", siege.address.rpartition("/")[2])
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(10):
+                await process.stdout.readuntil(b"Verify return code: ")
+                if is_client:
+                    process.stdin.write(handshake("x") + text(auth_message()))
+                    await process.stdout.readuntil(b'"statistics"')
+                process.stdin.write(b"R\n")
+                said = await process.stdout.read()
+                await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        assert b"no renegotiation" in said
+        await siege.ended()
 
 
 async def test_a_client_that_never_reads_is_cut_off() -> None:

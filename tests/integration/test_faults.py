@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import sys
@@ -11,19 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
 from clients import address_of
-from disks import small_disk
 from monitor_files import now_ms, side, state, write_state
 from processes import Process
 from raw import frame, raw
-from servers import auth_message, closed, connect, logged_in, make_settings, receive, write_config
-
-from passivbot_hooks.testing import make_statistics
-from passivbot_ws_plugin.audit import Audit, AuditFile
-from passivbot_ws_plugin.cache import Cache
-from passivbot_ws_plugin.messages import statistics_data
-from passivbot_ws_plugin.server import Server
+from servers import auth_message, closed, logged_in, receive, write_config
 
 #: ``passivbot-hooks run`` with few descriptors.
 SCARCE = """
@@ -161,56 +152,6 @@ async def hold(address: str, source: str) -> None:
     async with raw(address, source=source) as client:
         await client.ended()
         await asyncio.Event().wait()
-
-
-@pytest.mark.parametrize("required", [True, False])
-async def test_a_full_disk_refuses_logins_and_leaves_clients_in(required: bool, tmp_path: Path) -> None:
-    cache = Cache()
-    cache.put_statistics("main", statistics_data(make_statistics()))
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    with small_disk(folder) as disk:
-        settings = make_settings(audit={"required": required})
-        audit = Audit(AuditFile(disk.path, max_bytes=10_000_000, keep=2))
-        server = Server(settings, cache, audit)
-        address = await server.start()
-        try:
-            async with logged_in(address) as inside:
-                await receive(inside)
-                disk.fill()
-                # The file's own last block may have room for a few records yet.
-                while audit.failure is None:
-                    async with connect(address) as client:
-                        await client.send(auth_message())
-                        answer = await receive(client)
-                        if not answer["success"]:
-                            assert required
-                            assert "cannot record logins now" in answer["message"]
-                            assert await closed(client) == (1013, "logins cannot be recorded")
-                if required:
-                    assert await health(address) == (503, {"status": "unavailable", "reason": "audit"})
-                else:
-                    async with logged_in(address):
-                        pass
-                    assert await health(address) == (200, {"status": "ok"})
-                assert cache.put_statistics("main", statistics_data(make_statistics(balance=2.0)))
-                server.publish("statistics", "main")
-                assert (await receive(inside))["seq"] == 2
-                disk.free()
-                async with logged_in(address):
-                    pass
-                assert await health(address) == (200, {"status": "ok"})
-        finally:
-            await server.stop(5)
-            audit.close()
-
-
-async def health(address: str) -> tuple[int, Any]:
-    async with raw(address) as client:
-        await client.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-        status, headers = await client.response()
-        body = await client.reader.readexactly(int(headers["content-length"]))
-        return status, json.loads(body)
 
 
 async def test_half_a_frame_does_not_hold_up_the_end(tmp_path: Path) -> None:

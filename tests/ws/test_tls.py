@@ -23,7 +23,9 @@ def write(directory: Path, certificate: trustme.LeafCert) -> Tls:
 def test_what_is_no_certificate_says_so(tmp_path: Path) -> None:
     authority = trustme.CA()
     files = write(tmp_path, authority.issue_cert("127.0.0.1"))
-    assert Certificate(files).context.minimum_version == ssl.TLSVersion.TLSv1_2
+    context = Certificate(files).context
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert context.options & ssl.OP_NO_RENEGOTIATION
     with pytest.raises(SettingsError, match=r"plugins\.websocket\.tls\.cert: the file .* cannot be read"):
         Certificate(Tls(str(tmp_path / "nowhere"), files.key))
     with pytest.raises(SettingsError, match=r"plugins\.websocket\.tls\.key: .* is not a regular file"):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -96,6 +97,39 @@ def test_of_too_many_events_the_oldest_are_dropped_with_a_gap(caplog: pytest.Log
     assert [event.seq for event in quick.events()] == list(range(1, EVENTS_MAX + 12))
     assert caplog.text.count("plugin 'slow': takes events more slowly than they come") == 1
     assert "'quick'" not in caplog.text
+
+
+def test_a_config_comes_before_the_events_of_its_bot_though_older_ones_are_dropped() -> None:
+    class GatedConfigs(RecordingPlugin):
+        """Waits in each config until it is let go."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.entered = {bot: threading.Event() for bot in ("first", "slow", "late")}
+            self.release = {bot: threading.Event() for bot in self.entered}
+
+        @hookimpl
+        def on_config_loaded(self, bot: str, config: Mapping[str, Any]) -> None:
+            super().on_config_loaded(bot, config)
+            self.entered[bot].set()
+            assert self.release[bot].wait(10)
+
+    plugin = GatedConfigs()
+    plugin.release["late"].set()
+    with PluginHost() as host:
+        host.register(plugin, "gated")
+        host.on_config_loaded(bot="first", config={})
+        assert plugin.entered["first"].wait(5)
+        host.on_config_loaded(bot="slow", config={})
+        for _ in range(EVENTS_MAX):
+            host.on_event(bot="slow", event=make_event())
+        plugin.release["first"].set()
+        assert plugin.entered["slow"].wait(5)
+        host.on_config_loaded(bot="late", config={})
+        host.on_event(bot="late", event=make_event())  # drops one of those that wait with "slow"
+        plugin.release["slow"].set()
+    assert [hook for hook, bot, _ in plugin.calls if bot == "late"] == ["on_config_loaded", "on_event"]
+    assert [event.seq for event in plugin.events()] == [*range(2, EVENTS_MAX + 1), 1]
 
 
 def test_a_plugin_that_is_switched_off_gets_none_of_the_events_that_waited() -> None:

@@ -168,6 +168,7 @@ class PluginThread:
                 closing = self._closing
             if is_restarting:
                 self._shut_down()
+                self._forget()
             self._is_up = self._is_up or bool(configs or events or stats)
             # Configs first: a bot's config comes before all else of it.
             for bot, config in configs.items():
@@ -197,6 +198,12 @@ class PluginThread:
         if self._is_up:
             self._is_up = False
             self._call("on_shutdown", {})
+
+    def _forget(self) -> None:
+        """The next life begins with no failures, and all that is said once may be said again."""
+        self.switched_off = {}  # a new one: the host may be reading the old
+        self._failures, self._slow_logged = {}, set()
+        self._is_overflow_told = False
 
     def _call(self, hook: str, arguments: dict[str, Any]) -> None:
         implementation = self._implementations.get(hook)

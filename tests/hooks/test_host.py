@@ -442,6 +442,34 @@ def test_toggles_are_followed_while_it_runs() -> None:
     assert plugins.recording.hooks() == ["on_shutdown"]
 
 
+def test_a_plugin_that_failed_too_often_starts_anew_off_and_on(caplog: pytest.LogCaptureFixture) -> None:
+    on: dict[str, Any] = {"plugins": {"failing": True}}
+    off: dict[str, Any] = {"plugins": {"failing": False}}
+    plugins.failing.calls = 0
+    with PluginHost() as host:
+        host.load({"a": on}, candidates=[candidate("failing", "plugins_for_tests:failing")])
+
+        def fail(times: int) -> None:
+            for _ in range(times):
+                host.on_stats_updated(bot="a", stats=make_statistics())
+                assert host.wait_idle()
+
+        host.on_config_loaded(bot="a", config=on)
+        fail(FAILURES_MAX)
+        assert states(host) == {"failing": "failed"}
+        host.on_config_loaded(bot="a", config=off)
+        assert states(host) == {"failing": "off"}
+        host.on_config_loaded(bot="a", config=on)
+        assert host.wait_idle()  # it is told the latest snapshot: the first failure of this life
+        assert states(host) == {"failing": "on"}
+        fail(FAILURES_MAX - 2)
+        assert states(host) == {"failing": "on"}
+        fail(1)
+        assert states(host) == {"failing": "failed"}
+    assert plugins.failing.calls == 2 * FAILURES_MAX
+    assert caplog.text.count("on_stats_updated is switched off until the next start") == 2
+
+
 def test_of_a_bot_without_a_config_those_hear_that_any_config_has_on() -> None:
     plugins.recording.calls.clear()
     on: dict[str, Any] = {"plugins": {"good": True}}

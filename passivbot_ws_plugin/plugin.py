@@ -80,6 +80,7 @@ class WebSocketPlugin:
             worker = Worker(self._set_address)
             worker.start()
             self._worker = worker
+        self._worker.revive()
         return self._worker
 
     def _configure(self, worker: Worker, bot: str, config: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -25,6 +26,9 @@ from .settings import Settings
 
 #: What starting the thread may take, seconds.
 _START_S: Final = 5.0
+
+#: A thread that died is not started again before, seconds: what killed it may be there still.
+REVIVE_AFTER_S: Final = 30.0
 
 #: How many events may wait for the loop; of more, the oldest are lost, which their numbers show.
 EVENTS_MAX: Final = 4096
@@ -55,12 +59,17 @@ class Worker:
     def __init__(self, on_address: Callable[[str | None], None] = lambda address: None) -> None:
         self._on_address = on_address
         self._cache = Cache()
-        # Guards the two below, for dictionary operations only.
+        # Guards the three below, for dictionary operations only.
         self._lock = threading.Lock()
         self._inbox = _Inbox()
+        self._settings: list[Settings | None] = []  # the latest, to begin with
         self._is_awake = False
+        self._prepare()
+
+    def _prepare(self) -> None:
         self._ready: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = threading.Thread(target=self._run, name="websocket-worker", daemon=True)
+        self._started_at = time.monotonic()
 
     def start(self) -> None:
         """Start the thread and wait until its loop runs.
@@ -71,10 +80,26 @@ class Worker:
         self._thread.start()
         self._ready.result(_START_S)
 
+    def revive(self) -> None:
+        """Start the thread anew if it died of a bug: with what it knew, and as it served.
+
+        Raises:
+            TimeoutError: Its loop does not run.
+        """
+        if self._thread.is_alive() or time.monotonic() - self._started_at < REVIVE_AFTER_S:
+            return
+        self._prepare()
+        self.start()
+        with self._lock:
+            self._inbox.settings = self._settings
+            self._is_awake = False
+        self._wake()
+        _log.warning("worker.revived")
+
     def configure(self, settings: Settings | None) -> None:
         """Serve with these settings from now on; None: do not serve."""
         with self._lock:
-            self._inbox.settings = [settings]
+            self._settings = self._inbox.settings = [settings]
         self._wake()
 
     def put_config(self, bot: str, config: Mapping[str, Any]) -> None:

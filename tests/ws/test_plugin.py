@@ -22,6 +22,8 @@ from websockets.exceptions import ConnectionClosed
 from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin import WebSocketPlugin
 from passivbot_ws_plugin import serving as serving_module
+from passivbot_ws_plugin import worker as worker_module
+from passivbot_ws_plugin.cache import Cache
 
 
 def config(*, port: int = 0, password: str | None = PASSWORD, **options: Any) -> dict[str, Any]:
@@ -71,6 +73,34 @@ def test_events_and_changes_of_the_config_reach_who_subscribed(plugin: WebSocket
         assert receive(client)["values"] == {"/added": 1}
 
 
+def test_a_worker_that_died_is_started_anew_with_what_it_knew(
+    plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin.on_config_loaded("main", config())
+    with log_in(plugin.wait_listening(10)) as client:
+        receive(client)
+        [thread] = worker_threads()
+        with monkeypatch.context() as broken:
+            broken.setattr(Cache, "put_statistics", lambda *_: 1 / 0)
+            plugin.on_stats_updated("main", make_statistics())
+            assert close_code(client) == 1012
+            thread.join(10)
+            plugin.on_stats_updated("main", make_statistics())  # too soon: it would die again
+    assert not worker_threads()
+    assert plugin.wait_listening(0) is None
+    monkeypatch.setattr(worker_module, "REVIVE_AFTER_S", 0.0)
+    plugin.on_stats_updated("main", make_statistics(balance=3.0))
+    with log_in(plugin.wait_listening(10)) as client:
+        assert receive_statistics(client)["data"]["balance"] == 3.0
+        client.send('{"type":"get_config"}')
+        assert receive(client)["data"]["live"] == config()["live"]
+    assert caplog.text.count("worker.crashed") == caplog.text.count("worker.revived") == 1
+
+
+def worker_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "websocket-worker"]
+
+
 def test_importing_or_making_it_starts_nothing() -> None:
     before = threading.active_count()
     WebSocketPlugin().on_shutdown()
@@ -82,7 +112,7 @@ def test_shutdown_ends_the_thread_and_it_can_start_again(plugin: WebSocketPlugin
         plugin.on_config_loaded("main", config())
         assert plugin.wait_listening(10)
         plugin.on_shutdown()
-        assert not [thread for thread in threading.enumerate() if thread.name == "websocket-worker"]
+        assert not worker_threads()
         assert plugin.wait_listening(0) is None
 
 

@@ -17,6 +17,7 @@ from disks import small_disk
 from monitor_files import now_ms, side, state, write_state
 from processes import Process
 from raw import frame, raw
+from records import recording
 from servers import auth_message, closed, connect, logged_in, make_settings, receive, write_config
 
 from passivbot_hooks.testing import make_statistics
@@ -171,7 +172,7 @@ async def test_a_full_disk_refuses_logins_and_leaves_clients_in(required: bool, 
     folder.mkdir()
     with small_disk(folder) as disk:
         settings = make_settings(audit={"required": required})
-        audit = Audit(AuditFile(disk.path, max_bytes=10_000_000, keep=2))
+        audit = Audit(AuditFile(disk.path, max_bytes=10_000_000, keep=2), is_required=required)
         server = Server(settings, cache, audit)
         address = await server.start()
         try:
@@ -190,8 +191,10 @@ async def test_a_full_disk_refuses_logins_and_leaves_clients_in(required: bool, 
                 if required:
                     assert await health(address) == (503, {"status": "unavailable", "reason": "audit"})
                 else:
-                    async with logged_in(address):
-                        pass
+                    with recording() as log:
+                        async with logged_in(address):
+                            pass
+                    assert [json.loads(line)["event"] for line in log.lines] == ["auth.success"]
                     assert await health(address) == (200, {"status": "ok"})
                 assert cache.put_statistics("main", statistics_data(make_statistics(balance=2.0)))
                 server.publish("statistics", "main")

@@ -122,6 +122,17 @@ async def test_a_stricter_policy_reaches_who_is_in(cache: Cache) -> None:
         assert (await closed(client))[0] == 4403
 
 
+async def test_who_is_sent_away_and_stays_is_on_record_once(cache: Cache) -> None:
+    async with serving(cache) as (server, address), raw(address) as client:
+        await client.log_in(auth_message())
+        with recording() as log:
+            server.use(make_settings("another password of some length"))
+            assert (await client.closing())[1] == 4403
+            server.use(make_settings("a third password of some length"))  # it has not closed yet
+            await client.ended()
+        assert [json.loads(line)["event"] for line in log.lines] == ["auth.revoked"]
+
+
 async def test_the_owner_logs_in_from_elsewhere_while_an_attacker_is_locked(cache: Cache) -> None:
     async with serving(cache, limits={"auth_failures": 1}) as (_, address):
         async with connect(address, local_addr=("127.0.0.66", 0)) as client:

@@ -66,6 +66,7 @@ class Arrival(ServerConnection):
     ) -> None:
         super().__init__(protocol, server, **options)
         self._door = door
+        self._name = secrets.token_hex(4)
 
     # --- the transport's callbacks -----------------------------------------------------
 
@@ -169,7 +170,7 @@ class Arrival(ServerConnection):
         """Who is at the other end, as far as it shows."""
         request = self.request
         return Visitor(
-            conn=secrets.token_hex(4),
+            conn=self._name,
             peer=self.host,
             port=self.port,
             origin=self._header("Origin"),

@@ -133,6 +133,13 @@ async def test_who_is_sent_away_and_stays_is_on_record_once(cache: Cache) -> Non
         assert [json.loads(line)["event"] for line in log.lines] == ["auth.revoked"]
 
 
+async def test_a_connection_has_one_name_in_the_record(cache: Cache) -> None:
+    with recording() as log:
+        async with serving(cache) as (server, address), logged_in(address):
+            [connection] = server._admitted
+            assert connection.visitor().conn == (await log.next())["conn"]
+
+
 async def test_the_owner_logs_in_from_elsewhere_while_an_attacker_is_locked(cache: Cache) -> None:
     async with serving(cache, limits={"auth_failures": 1}) as (_, address):
         async with connect(address, local_addr=("127.0.0.66", 0)) as client:

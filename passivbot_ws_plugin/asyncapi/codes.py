@@ -39,7 +39,9 @@ CLOSE_CODES: Final[Mapping[int, CloseCode]] = {
     ),
     close_codes.CLOSE_BAD_MESSAGES: CloseCode("too many bad messages", "no: mend the client"),
     close_codes.CLOSE_AUTH_FAILED: CloseCode("authentication failed", _NEW_CREDENTIALS),
-    close_codes.CLOSE_REVOKED: CloseCode("the key was changed, taken away, or is over", _NEW_CREDENTIALS),
+    close_codes.CLOSE_REVOKED: CloseCode(
+        "the key was changed, taken away, or is over, or the token is denied now", _NEW_CREDENTIALS
+    ),
     close_codes.CLOSE_AUTH_TIMEOUT: CloseCode("no `auth` message in time", "yes"),
     close_codes.CLOSE_TOO_SLOW: CloseCode(
         "too slow (it may show as a reset connection: a client that does not read does not read this either)",

@@ -118,8 +118,10 @@ async def test_a_stricter_policy_reaches_who_is_in(cache: Cache) -> None:
         server.use(make_settings(config_secrets="mask"))
         await client.send('{"type":"get_config"}')
         assert (await receive(client))["data"]["live"]["websocket_password"] == "********"
-        server.use(make_settings(auth={"token": "deny"}))
-        assert (await closed(client))[0] == 4403
+        with recording() as log:
+            server.use(make_settings(auth={"token": "deny"}))
+            assert await closed(client) == (4403, "token denied by auth.token")
+        assert [json.loads(line)["reason"] for line in log.lines] == ["token denied by auth.token"]
 
 
 async def test_who_is_sent_away_and_stays_is_on_record_once(cache: Cache) -> None:

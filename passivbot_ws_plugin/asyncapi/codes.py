@@ -35,7 +35,8 @@ CLOSE_CODES: Final[Mapping[int, CloseCode]] = {
     1011: CloseCode("pings were not answered, or an error of the server's own", "yes"),
     close_codes.CLOSE_RESTART: CloseCode("the server restarts or moves", "yes, after a random pause"),
     close_codes.CLOSE_TRY_LATER: CloseCode(
-        "logins cannot be recorded now, or too many others were about to log in", "yes, later"
+        "logins cannot be recorded now, too many others were about to log in, or too many use the key",
+        "yes, later",
     ),
     close_codes.CLOSE_BAD_MESSAGES: CloseCode("too many bad messages", "no: mend the client"),
     close_codes.CLOSE_AUTH_FAILED: CloseCode("authentication failed", _NEW_CREDENTIALS),

@@ -65,9 +65,9 @@ class AdmissionControl:
         self._authenticator = _authenticator(settings)
         return True
 
-    def is_valid(self, principal: Principal) -> bool:
-        """Whether who logged in may stay."""
-        return self._authenticator.is_valid(principal)
+    def why_revoked(self, principal: Principal) -> str | None:
+        """Why who logged in may not stay; None: it may."""
+        return self._authenticator.why_revoked(principal)
 
     # --- the handshake -----------------------------------------------------------------
 

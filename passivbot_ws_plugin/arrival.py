@@ -70,6 +70,7 @@ class Arrival(ServerConnection):
     ) -> None:
         super().__init__(protocol, server, **options)
         self._door = door
+        self._name = secrets.token_hex(4)
 
     # --- the transport's callbacks -----------------------------------------------------
 
@@ -186,7 +187,7 @@ class Arrival(ServerConnection):
         """Who is at the other end, as far as it shows."""
         request = self.request
         return Visitor(
-            conn=secrets.token_hex(4),
+            conn=self._name,
             peer=self.host,
             port=self.port,
             origin=self._header("Origin"),

@@ -127,7 +127,7 @@ class Server:
         """Take on other credentials and policies for the same address; end whom they revoke."""
         self.settings = settings
         if self._admission.use(settings):
-            self._revoke("credentials changed")
+            self._revoke()
 
     async def stop(self, timeout_s: float) -> None:
         """Stop listening and close every connection with 1012, stuck or not, within the time."""
@@ -158,15 +158,16 @@ class Server:
             try:
                 self._audit.flush(time.monotonic())
                 self._hub.look()
-                self._revoke("key expired")
+                self._revoke()
                 if self._certificate is not None:
                     self._certificate.reload_if_changed()
             except Exception:  # noqa: BLE001  one turn's bug is not to end the expiry of keys
                 _log.exception("housekeeping.failed")
 
-    def _revoke(self, reason: str) -> None:
+    def _revoke(self) -> None:
         for connection, (principal, visitor) in tuple(self._admitted.items()):
-            if not self._admission.is_valid(principal):
+            reason = self._admission.why_revoked(principal)
+            if reason is not None:
                 del self._admitted[connection]
                 self._admission.record(
                     "auth.revoked", reason, connection, visitor, key=principal.key, method=principal.method
@@ -234,8 +235,8 @@ class Server:
         is_private = connection.is_encrypted or is_loopback(connection.host)
         # A further key has scopes and an end, which the other passwords would get it around.
         is_owner = principal.credential == self.settings.credentials[0]
-        may_stay = self._admission.is_valid(principal)  # revoked, it may still be there for a moment
-        return is_owner and may_stay and (policy == "include" or (policy == "auto" and is_private))
+        is_revoked = self._admission.why_revoked(principal) is not None  # it may be there for a moment yet
+        return is_owner and not is_revoked and (policy == "include" or (policy == "auto" and is_private))
 
 
 def _lengthen_queue(descriptor: int) -> None:

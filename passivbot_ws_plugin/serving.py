@@ -157,7 +157,8 @@ def _place(settings: Settings) -> tuple[object, ...]:
 def _make_audit(settings: Settings) -> Audit:
     options = settings.options.audit
     path = Path(options.path).expanduser()
-    return Audit(AuditFile(path, max_bytes=options.max_bytes, keep=options.keep))
+    file = AuditFile(path, max_bytes=options.max_bytes, keep=options.keep)
+    return Audit(file, is_required=options.required)
 
 
 def _why(exc: OSError, settings: Settings) -> str:

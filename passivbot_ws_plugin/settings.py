@@ -15,8 +15,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from passivbot_hooks import did_you_mean, plugin_options
-from passivbot_hooks.toggles import type_name
+from passivbot_hooks import did_you_mean, plugin_options, type_name
 
 from .credentials import Credential, make_credentials, weaknesses
 from .errors import NotConfiguredError, SettingsError

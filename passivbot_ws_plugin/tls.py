@@ -6,8 +6,7 @@ import asyncio
 import ssl
 from pathlib import Path
 
-from passivbot_hooks import UnusableFileError
-from passivbot_hooks.sources.watched_file import open_regular
+from passivbot_hooks import UnusableFileError, open_regular
 
 from .errors import SettingsError, TlsHandshakeError
 from .log import get_logger

@@ -75,6 +75,7 @@ class Audit:
 
     Args:
         file: The chained file; None: the logger alone, and every record counts as on record.
+        is_required: Whether nobody is let in whose login is not in the file.
         clock: For floods, seconds.
         wall_clock: For the records' time, seconds since the epoch.
     """
@@ -83,6 +84,7 @@ class Audit:
         self,
         file: AuditFile | None = None,
         *,
+        is_required: bool = True,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -91,7 +93,7 @@ class Audit:
         self._hash_key = secrets.token_bytes(16)
         self._version = version("passivbot-ws-plugin")
         self._flood = Flood()
-        self._sinks = Sinks(file, logging.getLogger(LOGGER_NAME))
+        self._sinks = Sinks(file, logging.getLogger(LOGGER_NAME), is_required=is_required)
         # Everything is given: what is not would be taken from the host's global settings.
         self._log = structlog.wrap_logger(
             self._sinks,

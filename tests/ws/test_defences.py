@@ -119,8 +119,28 @@ async def test_a_stricter_policy_reaches_who_is_in(cache: Cache) -> None:
         server.use(make_settings(config_secrets="mask"))
         await client.send('{"type":"get_config"}')
         assert (await receive(client))["data"]["live"]["websocket_password"] == "********"
-        server.use(make_settings(auth={"token": "deny"}))
-        assert (await closed(client))[0] == 4403
+        with recording() as log:
+            server.use(make_settings(auth={"token": "deny"}))
+            assert await closed(client) == (4403, "token denied by auth.token")
+        assert [json.loads(line)["reason"] for line in log.lines] == ["token denied by auth.token"]
+
+
+async def test_who_is_sent_away_and_stays_is_on_record_once(cache: Cache) -> None:
+    async with serving(cache) as (server, address), raw(address) as client:
+        await client.log_in(auth_message())
+        with recording() as log:
+            server.use(make_settings("another password of some length"))
+            assert (await client.closing())[1] == 4403
+            server.use(make_settings("a third password of some length"))  # it has not closed yet
+            await client.ended()
+        assert [json.loads(line)["event"] for line in log.lines] == ["auth.revoked"]
+
+
+async def test_a_connection_has_one_name_in_the_record(cache: Cache) -> None:
+    with recording() as log:
+        async with serving(cache) as (server, address), logged_in(address):
+            [connection] = server._admitted
+            assert connection.visitor().conn == (await log.next())["conn"]
 
 
 async def test_the_owner_logs_in_from_elsewhere_while_an_attacker_is_locked(cache: Cache) -> None:

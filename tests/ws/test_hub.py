@@ -187,6 +187,22 @@ async def test_a_thousand_events_are_a_few_writes() -> None:
     assert line.writes < 10
 
 
+async def test_a_slow_pace_holds_up_no_quicker_one() -> None:
+    cache = Cache()
+    hub, lines = Hub(cache, LIMITS), {0.1: Line(), 20: Line()}
+    for max_rate, line in lines.items():
+        client = Client(line, Limits(), asyncio.get_running_loop().time)
+        hub.join(client)
+        hub.subscribe(client, "statistics", StatisticsFeed(cache, Subscribe("statistics", max_rate=max_rate)))
+        for number in range(2):  # the second is to wait: some 10 s for the one, and 50 ms for the other
+            change(cache, number)
+            hub.publish("statistics", "main")
+    lines[20].has_written.clear()
+    async with asyncio.timeout(5):
+        await lines[20].has_written.wait()
+    assert len(lines[0.1].written) == 1
+
+
 def test_one_that_stays_slow_is_dropped_after_its_time() -> None:
     line, clock = Line(), Clock()
     client = Client(line, LIMITS, clock)

@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin import WebSocketPlugin
 from passivbot_ws_plugin import serving as serving_module
+from passivbot_ws_plugin.cache import Cache
 
 
 def config(*, port: int = 0, password: str | None = PASSWORD, **options: Any) -> dict[str, Any]:
@@ -71,6 +72,54 @@ def test_events_and_changes_of_the_config_reach_who_subscribed(plugin: WebSocket
         assert receive(client)["values"] == {"/added": 1}
 
 
+def test_what_happened_is_told_before_the_statistics_that_show_what_came_of_it(
+    plugin: WebSocketPlugin,
+) -> None:
+    plugin.on_config_loaded("main", config())
+    with log_in(plugin.wait_listening(10)) as client:
+        receive(client)
+        client.send('{"type":"subscribe","channel":"events"}')
+        assert receive(client)["type"] == "subscribed"
+        assert plugin._worker is not None
+        entered, release = threading.Event(), threading.Event()
+
+        def stall() -> None:
+            entered.set()
+            release.wait(10)
+
+        plugin._worker._ready.result(0).call_soon_threadsafe(stall)
+        assert entered.wait(10)
+        plugin.on_stats_updated("main", make_statistics())
+        plugin.on_event("main", make_event(seq=1))
+        release.set()
+        assert [receive(client)["type"] for _ in range(2)] == ["event", "statistics"]
+
+
+def test_a_bug_with_one_snapshot_ends_nothing(
+    plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin.on_config_loaded("main", config())
+    with log_in(plugin.wait_listening(10)) as client:
+        assert receive(client)["code"] == "unavailable"
+        is_called = threading.Event()
+
+        def fail(*_: object) -> bool:
+            is_called.set()
+            raise ZeroDivisionError
+
+        with monkeypatch.context() as broken:
+            broken.setattr(Cache, "put_statistics", fail)
+            plugin.on_stats_updated("main", make_statistics())
+            assert is_called.wait(10)
+        plugin.on_stats_updated("main", make_statistics(balance=3.0))
+        assert receive_statistics(client)["data"]["balance"] == 3.0
+    assert caplog.text.count("worker.failed what=statistics bot=main") == 1
+
+
+def worker_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "websocket-worker"]
+
+
 def test_importing_or_making_it_starts_nothing() -> None:
     before = threading.active_count()
     WebSocketPlugin().on_shutdown()
@@ -82,7 +131,7 @@ def test_shutdown_ends_the_thread_and_it_can_start_again(plugin: WebSocketPlugin
         plugin.on_config_loaded("main", config())
         assert plugin.wait_listening(10)
         plugin.on_shutdown()
-        assert not [thread for thread in threading.enumerate() if thread.name == "websocket-worker"]
+        assert not worker_threads()
         assert plugin.wait_listening(0) is None
 
 
@@ -218,6 +267,28 @@ def test_another_port_ends_the_wait_for_a_taken_one(
         assert plugin.wait_listening(0.2) is None
         plugin.on_config_loaded("main", config())
         assert plugin.wait_listening(10) is not None
+
+
+def test_another_port_is_tried_as_often_as_the_first_one_was(
+    plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving_module, "RETRY_FIRST_S", 0.01)
+    with socket.socket() as first, socket.socket() as second:
+        for holder in (first, second):
+            holder.bind(("127.0.0.1", 0))
+            holder.listen()
+            port = holder.getsockname()[1]
+            plugin.on_config_loaded("main", config(port=port))
+            pauses: list[str] = []
+            deadline = time.monotonic() + 10
+            while len(pauses) < 4:
+                assert time.monotonic() < deadline
+                plugin.wait_listening(0.01)
+                lines = [
+                    line for line in caplog.messages if "server.cannot_listen" in line and f":{port} " in line
+                ]
+                pauses = [line.rpartition("next_try_s=")[2] for line in lines]
+            assert pauses[:4] == ["0.01", "0.02", "0.04", "0.08"]
 
 
 @pytest.mark.parametrize(

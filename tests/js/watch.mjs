@@ -18,6 +18,21 @@ function tell(...parts) {
   process.stdout.write(`${JSON.stringify(parts)}\n`);
 }
 
+/** Tells what goes over the wire too, for the test to hold it to the contract. */
+class ToldSocket extends WebSocket {
+  /** @param {string} url */
+  constructor(url) {
+    super(url);
+    this.addEventListener("message", (/** @type {MessageEvent} */ { data }) => tell("received", data));
+  }
+
+  /** @param {string} text */
+  send(text) {
+    tell("sent", text);
+    super.send(text);
+  }
+}
+
 /** @type {Record<string, object>} */
 const CALLBACKS = {
   statistics: {
@@ -34,7 +49,7 @@ const CALLBACKS = {
 const connection = connect({
   ...options,
   ...Object.assign({}, ...channels.map((/** @type {string} */ channel) => CALLBACKS[channel])),
-  WebSocket,
+  WebSocket: ToldSocket,
   onState: (state) => {
     tell("state", state);
     if (state.state === "ended") process.stdin.destroy(); // nothing is left to be done

@@ -55,13 +55,12 @@ class Watcher:
                 return self.heard[-1]
 
     def _tells(self, told: list[Any]) -> bool:
-        """Keep a line; whether it is one of what the module tells, and not of the wire."""
+        """Keep a line; whether the module tells it, and not the socket."""
         if told[0] == "received":
             self.received.append(told[1])
-        elif told[0] != "sent":
-            self.heard.append(told)
-            return True
-        return False
+            return False
+        self.heard.append(told)
+        return True
 
     async def wait_for(self, kind: str, **members: Any) -> list[Any]:
         """Hear until that is told, with such members in what comes after the kind."""

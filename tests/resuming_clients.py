@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
+import schemas
 from js_watcher import watching
 from processes import WAIT_S
 from servers import KEY, PASSWORD
@@ -72,6 +73,7 @@ async def python_client(url: str) -> AsyncIterator[Account]:
     account = Account()
 
     def count(frame: str | bytes) -> Incoming | None:
+        schemas.check(json.loads(frame))
         message = decode(frame)
         if isinstance(message, StatisticsMessage):
             account.wholes[message.bot, message.epoch] += 1
@@ -116,6 +118,7 @@ async def js_client(url: str) -> AsyncIterator[Account]:
                     case ["error", what] | ["state", {"state": "ended"} as what]:
                         raise AssertionError(what)
                 for message in map(json.loads, watcher.received):
+                    schemas.check(message)
                     if message["type"] == "statistics":
                         account.wholes[message["bot"], message["epoch"]] += 1
                     account.deltas += message["type"] == "statistics_delta"

@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
 import pytest
+import schemas
 import trustme
 from servers import KEY, PASSWORD, free_port, make_config, make_settings, serving
 from tcp_proxy import TcpProxy, tcp_proxy
@@ -433,6 +434,8 @@ async def impostor(
 
     async with serve(answer, "127.0.0.1", 0, process_request=refuse, compression=None) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", told
+    for frame in told:
+        schemas.check_request(json.loads(frame))
 
 
 CHALLENGE: Final = {"type": "challenge", "data": "r=NONCEmore,s=QUFBQUFBQUFBQUFBQUFBQQ==,i=4096"}

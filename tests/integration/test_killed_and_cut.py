@@ -14,7 +14,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from signal import SIGKILL, SIGTERM, Signals
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 from typing import Any, Final
 
 import pytest
@@ -67,6 +67,9 @@ class World:
         )
         self.epochs += 1
         self.address = await asyncio.to_thread(address_of, sidecar)
+
+    def send(self, name: str, number: Signals) -> None:
+        self._processes[name].send(number)
 
     async def end(self, name: str, number: Signals = SIGKILL) -> None:
         process = self._processes.pop(name)
@@ -137,6 +140,13 @@ class Weather:
     async def kill_bot(self) -> None:
         await self._restart(self._source.choice(BOTS))
 
+    async def sleep_through_a_restart(self) -> None:
+        """The sidecar stands still, as where the machine sleeps or has other things to do."""
+        self._world.send("sidecar", SIGSTOP)
+        await self.pause(0.2)
+        await self.kill_bot()
+        self._world.send("sidecar", SIGCONT)
+
     async def _restart(self, name: str) -> None:
         await self._world.end(name)
         await self.pause(0.2)
@@ -175,7 +185,7 @@ async def test_whatever_is_killed_both_clients_have_the_truth_in_the_end(tmp_pat
     async with a_world(tmp_path, seed) as world:
         weather = Weather(seed, world)
         async with followed(world, weather) as accounts:
-            await weather.rage(kill_sidecar=3, kill_bot=4, cut=8, stall=3)
+            await weather.rage(kill_sidecar=2, kill_bot=2, sleep_through_a_restart=2, cut=8, stall=3)
             await assert_all_is_told(world, accounts)
         for account in accounts:
             # One for each bot where the server was another one, at most: what nobody knows the number of.

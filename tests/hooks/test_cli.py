@@ -127,7 +127,7 @@ def test_run_all_hears_of_a_bot_that_another_process_starts_and_ends(config: Pat
     root = tmp_path / "monitor"
     with Process.python(
         "passivbot_hooks", "run", config, "--monitor-root", root, "--all", "--poll", "0.02",
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "lib")},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "lib"), os.environ["PYTHONPATH"]])},
     ) as sidecar:  # fmt: skip
         sidecar.wait_for_line(f"watching every other bot below {root}")
         with Process.python(

@@ -108,6 +108,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
 }
 
 
+@pytest.mark.bad_requests
 @pytest.mark.parametrize(("sent", "message", "reason"), REFUSED.values(), ids=REFUSED)
 async def test_a_wrong_login_is_told_little_and_closed(sent: str, message: str, reason: str) -> None:
     async with besieged(("auth.failure", reason)) as siege:
@@ -141,6 +142,7 @@ def hello(data: object = FIRST, mechanism: object = MECHANISM) -> str:
     return json.dumps({"type": "hello", "mechanism": mechanism, "data": data})
 
 
+@pytest.mark.bad_requests
 @pytest.mark.parametrize(
     ("sent", "reason"),
     [
@@ -164,6 +166,7 @@ async def test_a_wrong_hello_is_the_end(sent: str, reason: str) -> None:
         assert (answer.json()["type"], answer.json()["success"], code) == ("auth_result", False, 4401)
 
 
+@pytest.mark.bad_requests
 @pytest.mark.parametrize(
     ("sent", "reason"),
     [

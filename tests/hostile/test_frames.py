@@ -165,6 +165,7 @@ async def test_a_clients_fragment_that_is_never_finished_holds_nothing_up() -> N
         assert await client.message() == {"type": "pong"}
 
 
+@pytest.mark.bad_requests
 async def test_binary_frames_are_no_messages_even_with_valid_json() -> None:
     async with besieged(ACCEPTED, stays=True) as siege:
         client = await siege.client()
@@ -174,6 +175,7 @@ async def test_binary_frames_are_no_messages_even_with_valid_json() -> None:
         assert await client.message() == {"type": "pong"}
 
 
+@pytest.mark.bad_requests
 async def test_a_binary_login_is_none() -> None:
     async with besieged(("auth.failure", "send JSON in text frames, not binary ones")) as siege:
         client = await siege.stranger()

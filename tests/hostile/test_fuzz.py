@@ -136,6 +136,7 @@ def _type(received: RawFrame) -> str:
     return name
 
 
+@pytest.mark.bad_requests
 @pytest.mark.parametrize(
     ("phase", "right"),
     [(begin, REQUESTS), (before, FRAMES), (after, FRAMES)],

@@ -128,7 +128,8 @@ async def test_plugins_that_raise_exit_and_block_beside_it(tmp_path: Path) -> No
     (tmp_path / "hostile.py").write_text(HOSTILE)
     config = write_config(tmp_path / "live.hjson", dict.fromkeys(names, True))
     command = ("run", config, "--monitor-root", tmp_path, "--poll", "0.02")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    paths = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    environment = {**os.environ, "PYTHONPATH": paths}
     with Process.python("passivbot_hooks", *command, env=environment) as sidecar:
         async with logged_in(address_of(sidecar)) as client:
             seq = (await receive(client))["seq"]

@@ -206,6 +206,7 @@ BAD = [
 ]
 
 
+@pytest.mark.bad_requests
 @pytest.mark.parametrize(("frame", "code"), BAD, ids=[frame[:30] for frame, _ in BAD])
 def test_bad_messages_have_their_code(frame: str, code: str) -> None:
     with pytest.raises(ProtocolError) as caught:
@@ -213,6 +214,7 @@ def test_bad_messages_have_their_code(frame: str, code: str) -> None:
     assert caught.value.code == code
 
 
+@pytest.mark.bad_requests
 def test_a_binary_frame_is_refused_even_with_valid_json() -> None:
     with pytest.raises(ProtocolError, match="text frames"):
         decode(b'{"type":"ping"}')
@@ -227,6 +229,7 @@ def test_depth_16_is_not_too_deep() -> None:
     assert decode('{"type":"ping","x":' + "[" * 15 + "]" * 15 + "}") == Ping()
 
 
+@pytest.mark.bad_requests
 def test_a_bad_message_with_a_good_id_is_answered_with_it() -> None:
     with pytest.raises(ProtocolError) as caught:
         decode('{"type":"nonsense","id":9}')
@@ -248,6 +251,7 @@ _frames = (
 )
 
 
+@pytest.mark.bad_requests
 @given(_frames)
 def test_decoding_raises_a_protocol_error_or_nothing(frame: str | bytes) -> None:
     try:

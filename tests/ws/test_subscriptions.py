@@ -93,6 +93,7 @@ def test_a_subscription_is_answered_with_what_counts(cache: Cache) -> None:
     assert (answer.channel, answer.feed) == ("events", None)
 
 
+@pytest.mark.bad_requests
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
@@ -142,6 +143,7 @@ def test_what_the_key_may_not_see_it_cannot_subscribe_to(cache: Cache, channel: 
     assert answer.feed is None
 
 
+@pytest.mark.bad_requests
 def test_a_login_that_asks_for_nothing_is_given_what_is_published(cache: Cache) -> None:
     [answer] = session(cache).begin(None)
     assert answer.payload is None
@@ -204,6 +206,7 @@ async def test_from_the_published_subscription_to_deltas_without_a_second_snapsh
         assert await receive(client) == {"type": "pong"}
 
 
+@pytest.mark.bad_requests
 async def test_a_login_that_subscribes_goes_on_where_it_stood(cache: Cache) -> None:
     async with serving(cache) as (server, address):
         change(server, cache, balance=1.0)
@@ -251,6 +254,7 @@ async def test_scram_carries_subscriptions_too(cache: Cache) -> None:
         assert (await receive(client))["channel"] == "events"
 
 
+@pytest.mark.bad_requests
 @pytest.mark.parametrize("subscriptions", ["statistics", {"channel": "events"}, [{"channel": "events"}] * 4])
 async def test_a_login_whose_subscriptions_are_no_short_list_is_none(
     cache: Cache, subscriptions: Any

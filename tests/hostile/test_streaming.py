@@ -108,7 +108,7 @@ async def publishing(siege: Siege) -> AsyncIterator[None]:
 
 async def test_a_stranger_never_gets_statistics_not_in_the_race_either() -> None:
     count = 20
-    limits = {"unauthenticated_per_address": 2 * count, "connections_per_address": 2 * count}
+    limits = {"unauthenticated_per_address": 2 * count, "connections_per_address": 2 * count, "auth_s": 10.0}
     async with besieged(*[("auth.failure", "wrong token")] * count, limits=limits) as siege:
         siege.expected += [ACCEPTED] * count
 

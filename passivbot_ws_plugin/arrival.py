@@ -23,7 +23,7 @@ from .audit import Visitor
 from .errors import TlsHandshakeError
 from .gate import Gate, Turned
 from .options import Limits
-from .tls import secure
+from .tls import Threshold
 
 #: How long the other end may take to let itself be closed before it is cut off, seconds.
 CLOSE_TIMEOUT_S: Final = 2.0
@@ -90,8 +90,7 @@ class Arrival(ServerConnection):
         if self.turned is not None and self._is_past_telling():
             self.refuse(self.turned.reason)
         elif door.tls is not None:
-            transport.pause_reading()  # what comes is for TLS
-            task = self.loop.create_task(self._begin_tls(door.tls))
+            task = self.loop.create_task(self._begin_tls(Threshold(transport, self), door.tls))
             self.server.handler_tasks.add(task)  # for which the library waits at the end
             task.add_done_callback(self.server.handler_tasks.discard)
 
@@ -105,13 +104,13 @@ class Arrival(ServerConnection):
         limits = self._door.limits
         return self.is_encrypted or len(self._door.connections) > limits.connections + limits.unauthenticated
 
-    async def _begin_tls(self, context: ssl.SSLContext) -> None:
-        if self._socket.is_closing():  # cut off since; its end is told as that of a plain one is
+    async def _begin_tls(self, threshold: Threshold, context: ssl.SSLContext) -> None:
+        if self._socket.is_closing():  # lost since; its end is told as that of a plain one is
             return
         handshake_s = self._door.limits.handshake_s
         try:
-            secured, early = await secure(
-                self._socket, self, context, handshake_s=handshake_s, shutdown_s=CLOSE_TIMEOUT_S
+            secured, early = await threshold.secure(
+                context, handshake_s=handshake_s, shutdown_s=CLOSE_TIMEOUT_S
             )
         except TlsHandshakeError as exc:
             self.refuse(str(exc))
@@ -134,7 +133,7 @@ class Arrival(ServerConnection):
             elif self._has_spoken:
                 self.refuse("bad handshake")
             elif self.is_encrypted:
-                self.refuse("no request")
+                self.refuse("no TLS handshake" if self.transport is self._socket else "no request")
 
     async def handshake(self, *arguments: Any, **options: Any) -> None:
         """Hear the request and answer it.

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .cache import Cache
+from .event_loop import new_event_loop
 from .log import get_logger
 from .loop_errors import LoopErrors
 from .messages import EventData, StatisticsData
@@ -125,7 +126,8 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._main())
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self._main())
         except Exception:  # noqa: BLE001  the thread's last frame: what is not logged here is lost
             _log.exception("worker.crashed")
 

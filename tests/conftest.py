@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import watched
+
+from passivbot_ws_plugin.event_loop import new_event_loop
 
 # Noisy machines: how long an example takes says nothing here.
 hypothesis.settings.register_profile(
@@ -56,3 +59,8 @@ def _contract(request: pytest.FixtureRequest, elsewhere: watched.Elsewhere) -> I
 def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a server writes by default, it writes below where it runs: not into the checkout."""
     monkeypatch.chdir(tmp_path)
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
+    """The loop that the server would take: the same tests hold for each."""
+    return {"as the server": new_event_loop}

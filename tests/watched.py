@@ -25,6 +25,7 @@ from passivbot_ws_plugin.messages import (
     decode_subscription,
     from_client,
     from_server,
+    strict_json,
 )
 
 #: What a fault begins with that is none where a test's client is wrong on purpose (``bad_requests``).
@@ -37,7 +38,12 @@ _encoder: Final = from_server._encoder
 _read: Final = from_client._read
 
 #: What is replaced. Not `encode` and `decode`: every module has a name of its own for those.
-_REPLACED: Final = ((from_server, "_encoder"), (from_client, "_read"), (from_client, "ProtocolError"))
+_REPLACED: Final = (
+    (from_server, "_encoder"),
+    (from_client, "_read"),
+    (from_client, "ProtocolError"),
+    (strict_json, "ProtocolError"),
+)
 
 Report = Callable[[str], None]
 
@@ -47,7 +53,8 @@ def watch(report: Report) -> None:
 
     It is told and not raised: the server catches what is raised within it, as it should.
     """
-    ours = WatchedEncoder(report), lambda document: _watched_read(document, report), _make_refusal(report)
+    refusal = _make_refusal(report)
+    ours = WatchedEncoder(report), lambda document: _watched_read(document, report), refusal, refusal
     for (module, name), value in zip(_REPLACED, ours, strict=True):
         vars(module)[name] = value
 

@@ -235,7 +235,8 @@ class AdmissionControl:
             reason=reason,
             latency_s=connection.loop.time() - connection.connected_at,
             key=key,
-            key_is_ours=key is not None and self._authenticator.knows(key),
+            # One that is revoked was ours a moment ago.
+            key_is_ours=key is not None and (event == "auth.revoked" or self._authenticator.knows(key)),
             method=method,
             failures=self.throttle.failures(connection.host),
             bots=tuple(self._cache.bots),

@@ -138,6 +138,15 @@ async def test_who_is_sent_away_and_stays_is_on_record_once(cache: Cache) -> Non
         assert [json.loads(line)["event"] for line in log.lines] == ["auth.revoked"]
 
 
+async def test_the_record_names_the_key_that_was_taken_away(cache: Cache) -> None:
+    async with serving(cache, keys={"dashboard": DASHBOARD}) as (server, address), connect(address) as client:
+        await client.send(key_message("dashboard", DASHBOARD))
+        assert (await receive(client))["success"]
+        with recording() as log:
+            server.use(make_settings())
+        assert [json.loads(line)["key"] for line in log.lines] == ["dashboard"]
+
+
 async def test_a_connection_has_one_name_in_the_record(cache: Cache) -> None:
     with recording() as log:
         async with serving(cache) as (server, address), logged_in(address):

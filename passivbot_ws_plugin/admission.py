@@ -32,6 +32,9 @@ from .throttle import Throttle
 #: The reason of a rejection that is no failure: the address has to wait.
 _LOCKED: Final = "address is locked"
 
+#: When a login that cannot be recorded may be tried again, seconds.
+_RECORD_S: Final = 5
+
 _log = get_logger(__name__)
 
 
@@ -161,7 +164,7 @@ class AdmissionControl:
                     method=principal.method,
                 )  # fmt: skip
                 message = "Authentication failed: the server cannot record logins now; try again later"
-                connection.send_text(reject("not recorded", message).answer)
+                connection.send_text(reject("not recorded", message, retry_after_s=_RECORD_S).answer)
                 await connection.end(CLOSE_TRY_LATER, "logins cannot be recorded")
                 return None
             _log.warning("auth.success_not_on_record", key=principal.key, peer=visitor.peer)

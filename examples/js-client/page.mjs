@@ -70,7 +70,7 @@ function showState({ state, code, reason, retryInMs = 0 }) {
 function hint(url) {
   const locked = "After too many failed logins the server lets nobody from this address in for some minutes.";
   const { protocol, host } = new URL(url);
-  if (protocol !== "wss:") return `Is it running? ${locked}`;
+  if (protocol !== "wss:") return `Is it running, and does it speak ws:// and not wss://? ${locked}`;
   return `If its certificate is your own, open https://${host} in this browser once and accept it. ${locked}`;
 }
 

@@ -58,6 +58,8 @@ requirements: venv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-annotate --no-emit-index-url --no-emit-package passivbot-hooks --upgrade \
 	  --group dev pyproject.toml hookspecs/pyproject.toml --output-file requirements-dev.txt
+	echo uvloop | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --no-emit-index-url --upgrade - --output-file requirements-speed.txt
 
 clean:
 	rm -rf $(VENV) dist build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis \

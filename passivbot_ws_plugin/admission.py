@@ -35,6 +35,9 @@ _LOCKED: Final = "address is locked"
 #: When a login that cannot be recorded may be tried again, seconds.
 _RECORD_S: Final = 5
 
+#: What a stranger who goes by itself stands for in the record.
+_LEFT: Final[tuple[AuditEvent, str]] = ("auth.disconnect", "left without an auth message")
+
 _log = get_logger(__name__)
 
 
@@ -65,9 +68,9 @@ class AdmissionControl:
         self._authenticator = _authenticator(settings)
         return True
 
-    def is_valid(self, principal: Principal) -> bool:
-        """Whether who logged in may stay."""
-        return self._authenticator.is_valid(principal)
+    def why_revoked(self, principal: Principal) -> str | None:
+        """Why who logged in may not stay; None: it may."""
+        return self._authenticator.why_revoked(principal)
 
     # --- the handshake -----------------------------------------------------------------
 
@@ -127,7 +130,7 @@ class AdmissionControl:
             if event == "auth.failure":
                 self.throttle.failed(connection.host)
             self.record(event, reason, connection, visitor, method=login.method)
-            await connection.end(CLOSE_AUTH_TIMEOUT, "authentication timed out")  # if it is open still
+            await connection.close(CLOSE_AUTH_TIMEOUT, "authentication timed out")  # if it is open still
             return None
         except Exception:  # an error of ours, which the server logs: an attempt it was all the same
             self.record("auth.failure", "internal error", connection, visitor, method=login.method)
@@ -154,6 +157,16 @@ class AdmissionControl:
         self, connection: Connection, visitor: Visitor, admission: Admission
     ) -> Admission | None:
         principal = admission.principal
+        is_owner = principal.credential == self._settings.credentials[0]
+        if not connection.promote(None if is_owner else principal.key):
+            self.record(
+                "auth.throttled", "connections_per_key", connection, visitor, key=principal.key,
+                method=principal.method,
+            )  # fmt: skip
+            message = "Authentication failed: too many connections with this key; try again later"
+            connection.send_text(reject("connections_per_key", message).answer)
+            await connection.close(CLOSE_TRY_LATER, "too many connections with this key")
+            return None
         is_recorded = self.record(
             "auth.success", "accepted", connection, visitor, key=principal.key, method=principal.method
         )
@@ -165,10 +178,9 @@ class AdmissionControl:
                 )  # fmt: skip
                 message = "Authentication failed: the server cannot record logins now; try again later"
                 connection.send_text(reject("not recorded", message, retry_after_s=_RECORD_S).answer)
-                await connection.end(CLOSE_TRY_LATER, "logins cannot be recorded")
+                await connection.close(CLOSE_TRY_LATER, "logins cannot be recorded")
                 return None
             _log.warning("auth.success_not_on_record", key=principal.key, peer=visitor.peer)
-        connection.promote()
         if principal.method == "token" and self._authenticator.token_policy == "warn":
             _log.warning("auth.token_used", key=principal.key, peer=visitor.peer)
         return admission
@@ -181,15 +193,19 @@ class AdmissionControl:
         self.record(event, rejection.reason, connection, visitor, key=rejection.key, method=rejection.method)
         connection.send_text(rejection.answer)
         if is_locked:
-            await connection.end(CLOSE_THROTTLED, "too many failed attempts")
+            await connection.close(CLOSE_THROTTLED, "too many failed attempts")
         else:
-            await connection.end(CLOSE_AUTH_FAILED, "authentication failed")
+            await connection.close(CLOSE_AUTH_FAILED, "authentication failed")
 
     # --- the record --------------------------------------------------------------------
 
     def refuse(self, connection: Arrival, reason: str) -> None:
         """Put on record that a connection was turned away."""
         self.record("connection.refused", reason, connection, connection.visitor())
+
+    def gone(self, connection: Arrival) -> None:
+        """Put on record that one that asked rightly was gone before it was answered."""
+        self.record(*_LEFT, connection, connection.visitor())
 
     def record(
         self,
@@ -225,7 +241,7 @@ def _why_unheard(exc: TimeoutError | ConnectionClosed, protocol: Protocol) -> tu
     if sent is None and isinstance(exc, TimeoutError):
         return "auth.timeout", "no auth message in time"
     if sent is None or protocol.close_rcvd_then_sent:  # the peer ended it, or the network did
-        return "auth.disconnect", "left without an auth message"
+        return _LEFT
     # Sent before the deadline, even if the peer let that pass too before it closed.
     return _WHY_CLOSED.get(sent.code, ("auth.disconnect", "server stopping"))
 

@@ -11,17 +11,19 @@ import secrets
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 from websockets.asyncio.server import Server as WebSocketListener
 from websockets.asyncio.server import ServerConnection
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from .audit import Visitor
 from .errors import TlsHandshakeError
 from .gate import Gate, Turned
 from .options import Limits
-from .tls import secure
+from .tls import Threshold
 
 #: How long the other end may take to let itself be closed before it is cut off, seconds.
 CLOSE_TIMEOUT_S: Final = 2.0
@@ -36,6 +38,7 @@ class Door:
         gate: Counts them.
         on_refused: Told of those that end without a request, with the reason for the record. Who says
             nothing at all to a plain port is not told of: that is how a port is found to be open.
+        on_gone: Told of those that asked for a WebSocket and were gone before they could be answered.
         tls: For ``wss://``. The listener is to be plain all the same.
         connections: Those that are open, a moment longer than the gate counts them.
     """
@@ -43,6 +46,7 @@ class Door:
     limits: Limits
     gate: Gate[Arrival]
     on_refused: Callable[[Arrival, str], None]
+    on_gone: Callable[[Arrival], None]
     tls: ssl.SSLContext | None
     connections: set[Arrival] = field(default_factory=set)
 
@@ -66,6 +70,7 @@ class Arrival(ServerConnection):
     ) -> None:
         super().__init__(protocol, server, **options)
         self._door = door
+        self._name = secrets.token_hex(4)
 
     # --- the transport's callbacks -----------------------------------------------------
 
@@ -85,8 +90,7 @@ class Arrival(ServerConnection):
         if self.turned is not None and self._is_past_telling():
             self.refuse(self.turned.reason)
         elif door.tls is not None:
-            transport.pause_reading()  # what comes is for TLS
-            task = self.loop.create_task(self._begin_tls(door.tls))
+            task = self.loop.create_task(self._begin_tls(Threshold(transport, self), door.tls))
             self.server.handler_tasks.add(task)  # for which the library waits at the end
             task.add_done_callback(self.server.handler_tasks.discard)
 
@@ -100,13 +104,13 @@ class Arrival(ServerConnection):
         limits = self._door.limits
         return self.is_encrypted or len(self._door.connections) > limits.connections + limits.unauthenticated
 
-    async def _begin_tls(self, context: ssl.SSLContext) -> None:
-        if self._socket.is_closing():  # cut off since; its end is told as that of a plain one is
+    async def _begin_tls(self, threshold: Threshold, context: ssl.SSLContext) -> None:
+        if self._socket.is_closing():  # lost since; its end is told as that of a plain one is
             return
         handshake_s = self._door.limits.handshake_s
         try:
-            secured, early = await secure(
-                self._socket, self, context, handshake_s=handshake_s, shutdown_s=CLOSE_TIMEOUT_S
+            secured, early = await threshold.secure(
+                context, handshake_s=handshake_s, shutdown_s=CLOSE_TIMEOUT_S
             )
         except TlsHandshakeError as exc:
             self.refuse(str(exc))
@@ -129,7 +133,20 @@ class Arrival(ServerConnection):
             elif self._has_spoken:
                 self.refuse("bad handshake")
             elif self.is_encrypted:
-                self.refuse("no request")
+                self.refuse("no TLS handshake" if self.transport is self._socket else "no request")
+
+    async def handshake(self, *arguments: Any, **options: Any) -> None:
+        """Hear the request and answer it.
+
+        The library hands over only who is still there then, so that nobody else would know of the others.
+        """
+        try:
+            await super().handshake(*arguments, **options)
+        finally:
+            status = None if self.response is None else self.response.status_code
+            is_accepted = status == HTTPStatus.SWITCHING_PROTOCOLS and not self._is_refused
+            if is_accepted and self.protocol.state is not State.OPEN:
+                self._door.on_gone(self)
 
     # --- what is done with it ----------------------------------------------------------
 
@@ -144,9 +161,9 @@ class Arrival(ServerConnection):
             self._is_refused = True
             self._door.on_refused(self, reason)
 
-    def promote(self) -> None:
-        """It logged in: it is no stranger's connection any more."""
-        self._door.gate.promote(self, self.host)
+    def promote(self, limited_key: str | None) -> bool:
+        """It logged in, and is no stranger's connection any more, if its key has not too many; see `Gate`."""
+        return self._door.gate.promote(self, self.host, limited_key)
 
     # --- who it is ---------------------------------------------------------------------
 
@@ -169,7 +186,7 @@ class Arrival(ServerConnection):
         """Who is at the other end, as far as it shows."""
         request = self.request
         return Visitor(
-            conn=secrets.token_hex(4),
+            conn=self._name,
             peer=self.host,
             port=self.port,
             origin=self._header("Origin"),

@@ -20,6 +20,10 @@ _TOKEN_SHAPE: Final = re.compile(r"[0-9a-f]{64}")
 #: What a stranger is told of a wrong key part, a wrong token and a wrong proof alike.
 WRONG_CREDENTIALS: Final = "Authentication failed: wrong token or public_key_part"
 
+#: Reasons, for the owner's record, of a login that is refused and of one that is revoked alike.
+_EXPIRED: Final = "key expired"
+_TOKEN_DENIED: Final = "token denied by auth.token"
+
 Method = Literal["token", "scram"]
 TokenPolicy = Literal["allow", "warn", "deny"]
 
@@ -87,7 +91,7 @@ class Authenticator:
         """Check a login by token. A wrong key part costs the same work as a wrong token."""
         if self.token_policy == "deny":
             return Refusal(
-                "token denied by auth.token",
+                _TOKEN_DENIED,
                 "Authentication failed: this server takes SCRAM-SHA-256 only, not the token",
             )
         if _TOKEN_SHAPE.fullmatch(attempt.token) is None:
@@ -130,15 +134,18 @@ class Authenticator:
 
     def _admit(self, credential: Credential, method: Method) -> Principal | Refusal:
         if credential.has_expired(self._wall_clock()):
-            return Refusal("key expired", WRONG_CREDENTIALS)
+            return Refusal(_EXPIRED, WRONG_CREDENTIALS)
         return Principal(credential, method)
 
-    def is_valid(self, principal: Principal) -> bool:
-        """Whether one that logged in may stay: by today's settings, it could log in again."""
-        credential = principal.credential
+    def why_revoked(self, principal: Principal) -> str | None:
+        """Why one that logged in may not stay; None: by today's settings, it could log in again."""
+        if principal.credential not in self._credentials:
+            return "credentials changed"
+        if principal.credential.has_expired(self._wall_clock()):
+            return _EXPIRED
         if principal.method == "token" and self.token_policy == "deny":
-            return False
-        return credential in self._credentials and not credential.has_expired(self._wall_clock())
+            return _TOKEN_DENIED
+        return None
 
     def knows(self, key_part: str) -> bool:
         """Whether a key part is one of ours, and so may stand in a log."""

@@ -7,7 +7,8 @@ who sends frames before it has the answer to its handshake.
 
 from __future__ import annotations
 
-import asyncio
+import os
+from collections.abc import Callable
 from typing import Any, Final
 
 from websockets.asyncio.server import Server as WebSocketListener
@@ -27,19 +28,32 @@ from .rate import TokenBucket
 #: limits of messages.
 _FRAMES_PER_MESSAGE: Final = 4
 
+#: So much of what was read is looked at before the limits are, bytes. A read may be 256 KiB: thousands
+#: of frames, of which each may inflate to the longest message that there may be.
+_AT_ONCE_BYTES: Final = 4096
+
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
 _log = get_logger(__name__)
 
 
 class Connection(Arrival):
-    """A connection that ends when it should, whatever the other end does."""
+    """A connection that ends when it should, whatever the other end does.
 
+    Attributes:
+        descriptor: Of its socket, while a frame may be written to it past the transport.
+        on_descriptor: Called whenever that has become another one.
+        window_bits: Of its compressor, if frames may be compressed.
+    """
+
+    descriptor: int | None = None
+    on_descriptor: Callable[[], None] | None = None
+    window_bits: int | None = None
     _is_ending = False
     _head_tail: bytes = b""  # the last bytes of the request so far
     _early: bytes = b""
     _is_shareable = False  # whether its frames are those of others
-    _window_bits: int | None = None  # of its compressor, if frames may be compressed
+    _own_descriptor: int | None = None  # to be written to whenever the transport has nothing to send
 
     def __init__(
         self, door: Door, protocol: ServerProtocol, server: WebSocketListener, **options: Any
@@ -66,9 +80,10 @@ class Connection(Arrival):
         if self.response is None and not self.protocol.eof_sent:  # not answered, nor refused unanswered
             size = self._head_size(data)
             data, self._early = data[:size], self._early + data[size:]
-            if not data:
-                return
-        super().data_received(data)
+        for begin in range(0, len(data), _AT_ONCE_BYTES):
+            if self._is_ending or self.transport.is_closing():
+                break
+            super().data_received(data[begin : begin + _AT_ONCE_BYTES])
         if not self._is_ending and self.protocol.close_expected():
             self._is_ending = True
             self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
@@ -89,7 +104,11 @@ class Connection(Arrival):
             case []:
                 self._is_shareable = True
             case [PerMessageDeflate(local_no_context_takeover=True) as deflate]:
-                self._is_shareable, self._window_bits = True, deflate.local_max_window_bits
+                self._is_shareable, self.window_bits = True, deflate.local_max_window_bits
+        if self._is_shareable and not self.is_encrypted and os.name == "posix":
+            self._own_descriptor = self._socket.get_extra_info("socket").fileno()
+            self._socket.set_write_buffer_limits(high=0)  # which are told of by the two methods below
+            self._note_descriptor()
         data, self._early = self._early, b""
         if data and not self.transport.is_closing():  # after its end, data would be an error
             self.data_received(data)
@@ -99,6 +118,9 @@ class Connection(Arrival):
         if isinstance(event, Frame) and not self._frames.take():
             self.cut(CLOSE_THROTTLED, "too many frames")
             return
+        if self.unsent_bytes() > self._door.limits.buffer_hard_bytes:  # pongs that it does not read
+            self.drop("unsent bytes over buffer_hard_bytes")
+            return
         super().process_event(event)
 
     # --- what goes ---------------------------------------------------------------------
@@ -107,8 +129,8 @@ class Connection(Arrival):
         """Send a text message to this client alone, uncompressed."""
         self.push(Prepared(payload, is_secret=True))
 
-    def push(self, message: Prepared) -> int:
-        """Send a message; what the network does not take is buffered. Nothing if closing.
+    def push(self, *messages: Prepared) -> int:
+        """Send messages, together; what the network does not take is buffered. Nothing if closing.
 
         Returns:
             The bytes that are buffered then.
@@ -117,13 +139,61 @@ class Connection(Arrival):
         if self.protocol.state is not State.OPEN:
             return 0
         if self._is_shareable and self.send_in_progress is None:
-            try:
-                self.transport.write(message.frame(self._window_bits))
-            except RuntimeError:  # another loop's word for a transport whose end is not told yet
-                return 0
-        else:
+            return self.write(b"".join(message.frame(self.window_bits) for message in messages))
+        for message in messages:
             broadcast((self,), message.payload, text=True)
         return self.unsent_bytes()
+
+    def write(self, data: bytes) -> int:
+        """Send a frame or what is left of one, by the transport; returns `unsent_bytes`."""
+        if self.transport.is_closing():  # asyncio would log each
+            return 0
+        try:
+            self.transport.write(data)
+        except RuntimeError:  # another loop's word for a transport whose end is not told yet
+            return 0
+        return self.unsent_bytes()
+
+    async def drain(self) -> None:
+        """Wait for nobody: what is unsent is bounded by us.
+
+        The library's pings would wait here for a client that does not read, and never find that it
+        does not answer them.
+        """
+
+    def _note_descriptor(self) -> None:
+        """Have the descriptor written to from now on, or not, as the state of things is."""
+        is_clear = self.protocol.state is State.OPEN and not self.paused
+        descriptor = self._own_descriptor if is_clear else None
+        if descriptor != self.descriptor:
+            self.descriptor = descriptor
+            if self.on_descriptor is not None:
+                self.on_descriptor()
+
+    def send_data(self) -> None:
+        """Send what the protocol has to; called whenever its state changed."""
+        super().send_data()
+        self._note_descriptor()
+
+    def pause_writing(self) -> None:
+        """The transport has something to send that the network did not take."""
+        super().pause_writing()
+        self._note_descriptor()
+
+    def resume_writing(self) -> None:
+        """It has nothing to send any more."""
+        super().resume_writing()
+        self._note_descriptor()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the descriptor, which is closed next and may then be another's."""
+        self._own_descriptor = None
+        self._note_descriptor()
+        super().connection_lost(exc)
+        if (
+            self.connection_exc is not None
+        ):  # its traceback would hold what was read, until the collector comes
+            self.connection_exc.with_traceback(None)
 
     def unsent_bytes(self) -> int:
         """What is buffered, above TLS and below it; nothing once it is to end."""
@@ -161,13 +231,3 @@ class Connection(Arrival):
         self.protocol.fail(code, reason)
         self.send_data()
         self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
-
-    async def end(self, code: int, reason: str) -> None:
-        """Close, and cut off a client that does not let itself be closed in time."""
-        try:
-            # Not the library's own timeout: its close() first waits, without a bound, until
-            # the buffer drains, which a client that never reads can hold off for ever.
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self.close(code, reason)
-        except TimeoutError:
-            self.transport.abort()

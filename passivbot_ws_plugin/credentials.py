@@ -9,8 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from passivbot_hooks import UnusableFileError
-from passivbot_hooks.sources.watched_file import open_regular
+from passivbot_hooks import UnusableFileError, open_regular
 
 from .errors import SettingsError
 from .options import ALL_SCOPES, Key, Scope

@@ -84,6 +84,7 @@ class StatisticsFeed(Feed):
         self._is_delta = request.mode == "delta"
         self._pause_s = 0.0 if request.max_rate is None else 1 / request.max_rate
         self._sent_at: dict[str, float] = {}
+        self._due_at: float | None = None  # None: to be found anew
         super().__init__(cache, request)
 
     @property
@@ -101,14 +102,32 @@ class StatisticsFeed(Feed):
         """The client was sent these states past this feed."""
         self._places = dict(places)
 
+    def touch(self, bot: str) -> None:
+        """A bot has something new."""
+        super().touch(bot)
+        if self._due_at is not None and bot in self._touched:
+            self._due_at = min(self._due_at, self._turn_of(bot))
+
+    def due(self, now: float) -> Iterator[Prepared]:
+        """As each feed; at once nothing where nobody's turn has come."""
+        if self._pause_s and (at := self.due_at()) is not None and at > now:
+            return
+        self._due_at = None
+        yield from super().due(now)
+
     def due_at(self) -> float | None:
         """When the first bot that waits for its turn may be sent."""
-        if not self._pause_s:
+        if not self._pause_s or not self._touched:
             return None
-        return min((self._sent_at.get(bot, -math.inf) + self._pause_s for bot in self._touched), default=None)
+        if self._due_at is None:
+            self._due_at = min(map(self._turn_of, self._touched))
+        return self._due_at
+
+    def _turn_of(self, bot: str) -> float:
+        return self._sent_at.get(bot, -math.inf) + self._pause_s
 
     def _may(self, bot: str, now: float) -> bool:
-        return not self._pause_s or now >= self._sent_at.get(bot, -math.inf) + self._pause_s
+        return not self._pause_s or now >= self._turn_of(bot)
 
     def _first_place(self, bot: str, history: BotHistory) -> int | None:
         known = self._known_place(bot)

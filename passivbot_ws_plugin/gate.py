@@ -42,6 +42,7 @@ class Gate(Generic[Guest]):
         self._limits = limits
         self._all: Counter[str] = Counter()
         self._strangers: dict[str, dict[Guest, None]] = {}  # by address; of each the oldest first
+        self._keys: dict[Guest, str] = {}  # of those that logged in with one that is limited
 
     def make_room(self, peer: str) -> Guest | None:
         """Take a place from a stranger, if that is all that a newcomer lacks.
@@ -84,8 +85,22 @@ class Gate(Generic[Guest]):
             return _NO_PLACE
         return None
 
-    def promote(self, guest: Guest, peer: str) -> None:
-        """A stranger logged in."""
+    def promote(self, guest: Guest, peer: str, limited_key: str | None) -> bool:
+        """A stranger logged in, if its key has not too many connections.
+
+        Args:
+            guest: It.
+            peer: Its address.
+            limited_key: Its key part; None: that of the owner, who may have all places.
+        """
+        if limited_key is not None:
+            if list(self._keys.values()).count(limited_key) >= self._limits.connections_per_key:
+                return False
+            self._keys[guest] = limited_key
+        self._forget_stranger(guest, peer)
+        return True
+
+    def _forget_stranger(self, guest: Guest, peer: str) -> None:
         address = network(peer)
         strangers = self._strangers.get(address, {})
         strangers.pop(guest, None)
@@ -95,7 +110,8 @@ class Gate(Generic[Guest]):
     def leave(self, guest: Guest, peer: str) -> None:
         """A connection that was let in is over."""
         address = network(peer)
-        self.promote(guest, peer)  # it is no stranger any more either
+        self._forget_stranger(guest, peer)
+        self._keys.pop(guest, None)
         self._all[address] -= 1
         if self._all[address] <= 0:
             del self._all[address]

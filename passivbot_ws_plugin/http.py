@@ -23,6 +23,11 @@ _CONTRACT_PATH: Final = "/asyncapi.json"
 NO_HANDSHAKE: Final = "This is no WebSocket handshake (RFC 6455 section 4.1).\n"
 
 
+def prepare() -> None:
+    """Make the contract, which takes some 50 ms, before there is a client that would wait meanwhile."""
+    compact_json()
+
+
 def is_path(path: str) -> bool:
     """Whether a request's path is one: the library takes every byte of ASCII but the blank, NUL too."""
     return path.isascii() and path.isprintable()

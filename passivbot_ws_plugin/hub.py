@@ -12,38 +12,43 @@ own, is asked of by its feeds, until it is in step again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final, Protocol
 
+from .broadcast import BroadcastGroup, Line
 from .cache import Cache
+from .close_codes import CLOSE_INTERNAL_ERROR
 from .feeds import Feed, StatisticsFeed
+from .log import get_logger
 from .messages import Channel, Mode
 from .options import Limits
 from .prepared import Prepared
 
+#: So much is written to a client at once, bytes: a thousand events are not a thousand system calls.
+_BATCH_BYTES: Final = 65_536
+
 #: How often clients that fell behind are looked at, seconds.
 SWEEP_S: Final = 0.25
 
+_log = get_logger(__name__)
 
-class Line(Protocol):
+
+class ClientLine(Line, Protocol):
     """A connection, as far as the hub knows it."""
-
-    def push(self, message: Prepared) -> int:
-        """Send a message, buffering what the network does not take now; returns `unsent_bytes`."""
-
-    def unsent_bytes(self) -> int:
-        """What is buffered."""
 
     def drop(self, reason: str) -> None:
         """Close it as too slow."""
+
+    def cut(self, code: int, reason: str) -> None:
+        """Close it."""
 
 
 class Client:
     """A client that logged in, and its subscriptions."""
 
-    def __init__(self, line: Line, limits: Limits, clock: Callable[[], float]) -> None:
-        self.push: Final = line.push
-        self._line = line
+    def __init__(self, line: ClientLine, limits: Limits, clock: Callable[[], float]) -> None:
+        self.line: Final = line
         self._limits = limits
         self._clock = clock
         self._feeds: dict[Channel, Feed] = {}
@@ -60,7 +65,7 @@ class Client:
 
     def answer(self, payload: bytes) -> None:
         """Send an answer to a request, whatever is buffered, up to the hard limit."""
-        self.push(Prepared(payload, is_secret=True))
+        self.line.push(Prepared(payload, is_secret=True))
         self.check()
 
     def touch(self, channel: Channel, bot: str) -> None:
@@ -79,15 +84,15 @@ class Client:
     def _send(self, feed: Feed) -> None:
         if self.is_behind:
             return
-        for message in feed.due(self._clock()):
-            self.push(message)
+        for batch in _batches(feed.due(self._clock())):
+            self.line.push(*batch)
             self.check()
             if self.is_behind:
                 return
 
     def check(self) -> None:
         """Look at what is unsent: note the client as behind or as caught up, or drop it."""
-        unsent = self._line.unsent_bytes()
+        unsent = self.line.unsent_bytes()
         if unsent <= self._limits.buffer_soft_bytes:
             self._behind_since = None
             return
@@ -95,9 +100,9 @@ class Client:
         if self._behind_since is None:
             self._behind_since = now
         if unsent > self._limits.buffer_hard_bytes:
-            self._line.drop("unsent bytes over buffer_hard_bytes")
+            self.line.drop("unsent bytes over buffer_hard_bytes")
         elif now - self._behind_since > self._limits.buffer_soft_s:
-            self._line.drop("unsent bytes over buffer_soft_bytes for too long")
+            self.line.drop("unsent bytes over buffer_soft_bytes for too long")
 
     @property
     def is_behind(self) -> bool:
@@ -114,15 +119,29 @@ class Client:
     def stride(self, places: Mapping[str, int]) -> Mode | None:
         """In which mode it can walk in step with those that were sent these states; None: it cannot."""
         feed = self._feeds.get("statistics")
-        if not isinstance(feed, StatisticsFeed) or self.is_behind or not feed.is_at(places):
+        if not isinstance(feed, StatisticsFeed) or self.is_behind or feed.stride is None:
             return None
-        return feed.stride
+        return feed.stride if feed.is_at(places) else None
 
     def leave_step(self, places: Mapping[str, int]) -> None:
         """Have its feed go on from these states, which it was sent in step with others."""
         feed = self._feeds["statistics"]
         assert isinstance(feed, StatisticsFeed)
         feed.arrive(places)
+
+
+def _batches(messages: Iterable[Prepared]) -> Iterator[list[Prepared]]:
+    """Lists of messages, of which no more is taken than is handed out."""
+    batch: list[Prepared] = []
+    size = 0
+    for message in messages:
+        batch.append(message)
+        size += len(message)
+        if size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 class Hub:
@@ -135,9 +154,11 @@ class Hub:
 
     def __init__(self, cache: Cache, limits: Limits) -> None:
         self._cache = cache
-        self._soft_bytes = limits.buffer_soft_bytes
         self._clients: set[Client] = set()
-        self._in_step: dict[Mode, set[Client]] = {"full": set(), "delta": set()}
+        self._in_step: dict[Mode, BroadcastGroup[Client]] = {
+            "full": BroadcastGroup(),
+            "delta": BroadcastGroup(),
+        }
         # What all of them were sent of each bot.
         self._sent = {bot: seq for bot, history in cache.bots.items() if (seq := history.statistics.seq)}
         self._others: set[Client] = set()
@@ -154,8 +175,10 @@ class Hub:
 
     def leave(self, client: Client) -> None:
         """Forget a client."""
-        for clients in (self._clients, self._others, self._waiting, *self._in_step.values()):
+        for clients in (self._clients, self._others, self._waiting):
             clients.discard(client)
+        for group in self._in_step.values():
+            group.discard(client)
 
     def publish(self, channel: Channel, bot: str) -> None:
         """Tell everybody that a bot has something new."""
@@ -163,75 +186,80 @@ class Hub:
         if channel == "statistics":
             self._march(bot)
         for client in others:
-            client.touch(channel, bot)
-            self._place(client)
-        self._schedule()
+            self._tend(client, partial(client.touch, channel, bot))
 
     def _march(self, bot: str) -> None:
         """Hand a bot's latest change to all that walk in step."""
-        statistics, soft_bytes = self._cache.bots[bot].statistics, self._soft_bytes
-        delta = statistics.update(self._sent.get(bot))
-        if delta is None:
-            return
+        statistics = self._cache.bots[bot].statistics
+        before = self._sent.get(bot)
         self._sent[bot] = statistics.seq
-        for mode, clients in self._in_step.items():
-            message = delta if mode == "delta" else statistics.snapshot
-            slow = [client for client in clients if client.push(message) > soft_bytes]
-            for client in slow:
-                client.check()
-                self._place(client)
+        for mode, group in self._in_step.items():
+            if not group or before == statistics.seq:
+                continue
+            message = statistics.update(before if mode == "delta" else None)
+            assert message is not None
+            for client in group.send(message):
+                self._tend(client, client.check)
+
+    def look(self) -> None:
+        """Look at every client, now and then: what one is answered by the library, nobody here hears of."""
+        for client in tuple(self._clients):
+            self._tend(client, client.check)
 
     def subscribe(self, client: Client, channel: Channel, feed: Feed) -> None:
         """Have a client follow a channel, in place of what it followed of it."""
         self._step_out(client)
         client.subscribe(channel, feed)
-        self._settle(client)
+        self._place(client)
 
     def unsubscribe(self, client: Client, channel: Channel) -> None:
         """Have a client follow a channel no more."""
         self._step_out(client)
         client.unsubscribe(channel)
-        self._settle(client)
+        self._place(client)
 
     def answer(self, client: Client, payload: bytes) -> None:
         """Send an answer to one client."""
         client.answer(payload)
-        self._settle(client)
-
-    def _settle(self, client: Client) -> None:
         self._place(client)
-        self._schedule()
+
+    def _tend(self, client: Client, step: Callable[[], None]) -> None:
+        """Do something for a client; what goes wrong with one is not to end the others."""
+        try:
+            step()
+            self._place(client)
+        except Exception:  # noqa: BLE001  a bug
+            _log.exception("client.failed")
+            self.leave(client)
+            client.line.cut(CLOSE_INTERNAL_ERROR, "internal error")
 
     def _place(self, client: Client) -> None:
         """Put a client where it belongs now."""
         if client not in self._clients:
             return
-        is_in_step = any(client in clients for clients in self._in_step.values())
+        is_in_step = any(client in group for group in self._in_step.values())
         if is_in_step and not client.is_behind:
             return
         if is_in_step:
             self._step_out(client)
         elif (stride := client.stride(self._sent)) is not None:
             self._others.discard(client)
-            self._in_step[stride].add(client)
+            self._in_step[stride].add(client, client.line)
             return
-        if client.wait_s() is not None:
+        if (wait_s := client.wait_s()) is not None:
             self._waiting.add(client)
+            self._look_in(wait_s)
 
     def _step_out(self, client: Client) -> None:
-        for clients in self._in_step.values():
-            if client in clients:
-                clients.discard(client)
+        for group in self._in_step.values():
+            if group.discard(client):
                 client.leave_step(self._sent)
                 self._others.add(client)
 
-    def _schedule(self) -> None:
-        """Have the waiting looked at when the first of them is due."""
-        waits = [wait for client in self._waiting if (wait := client.wait_s()) is not None]
-        if not waits:
-            return
+    def _look_in(self, wait_s: float) -> None:
+        """Have the waiting looked at by then."""
         loop = asyncio.get_running_loop()
-        at = loop.time() + min(waits)
+        at = loop.time() + wait_s
         if self._sweep is not None:
             if self._sweep.when() <= at:
                 return
@@ -242,6 +270,4 @@ class Hub:
         self._sweep = None
         waiting, self._waiting = self._waiting, set()
         for client in waiting:
-            client.pump()
-            self._place(client)
-        self._schedule()
+            self._tend(client, client.pump)

@@ -14,15 +14,29 @@ import msgspec
 from .messages import StatisticsData
 
 
-def to_keyed(data: StatisticsData) -> dict[str, Any] | None:
-    """The keyed form of a state; None where two positions have one key."""
-    state: dict[str, Any] = msgspec.to_builtins(data)
-    positions = {
-        position.key: item for position, item in zip(data.positions, state["positions"], strict=True)
-    }
-    if len(positions) != len(data.positions):
+def to_keyed(
+    data: StatisticsData, before: StatisticsData | None = None, keyed_before: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """The keyed form of a state; None where two positions have one key.
+
+    Args:
+        data: The state.
+        before: Another one, if there is.
+        keyed_before: Its keyed form, which this one shares the positions with that are the same: most are,
+            and `merge_patch.diff` sees that at once.
+    """
+    held = {position.key: position for position in data.positions}
+    if len(held) != len(data.positions):
         return None
-    state["positions"] = positions
+    known, shared = {}, {}
+    if before is not None and keyed_before is not None:
+        shared = keyed_before["positions"]
+        known = dict(zip(shared, before.positions, strict=True))
+    state: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(data, positions=[]))
+    state["positions"] = {
+        key: shared[key] if known.get(key) == position else msgspec.to_builtins(position)
+        for key, position in held.items()
+    }
     return state
 
 

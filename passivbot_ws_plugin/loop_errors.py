@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,6 +12,9 @@ from .log import get_logger
 
 #: Out of descriptors, asyncio says so for each connection that waits, and again each second.
 _SAID_EVERY_S: Final = 10.0
+
+#: What the system may be short of: descriptors, its own or the process's, and memory.
+_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 _log = get_logger(__name__)
 
@@ -25,7 +29,7 @@ class LoopErrors:
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log it: a shortage of the system's in one line, a bug with its traceback."""
         exc, message = context.get("exception"), context.get("message")
-        if isinstance(exc, OSError):
+        if isinstance(exc, OSError) and exc.errno in _SHORTAGES:
             if self._clock() - self._said_at >= _SAID_EVERY_S:
                 self._said_at = self._clock()
                 _log.error("loop.short_of", message=message, reason=exc.strerror)

@@ -29,6 +29,8 @@ def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     patch: dict[str, Any] = {key: None for key in old if key not in new}
     for key, value in new.items():
         before = old.get(key, _ABSENT)
+        if before is value:
+            continue
         if isinstance(value, dict) and isinstance(before, dict):
             if inner := diff(before, value):
                 patch[key] = inner

@@ -29,6 +29,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
         unauthenticated_per_address: Those of one address.
         connections: All connections.
         connections_per_address: Those of one address.
+        connections_per_key: Those of one of ``plugins.websocket.keys``; the published key is not bounded.
         messages_per_s: Messages from a client, in the long run; pings too.
         messages_burst: Messages from a client at once.
         bad_messages: Bad messages until the connection is closed.
@@ -51,6 +52,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     unauthenticated_per_address: _Count = 8
     connections: _Count = 256
     connections_per_address: _Count = 32
+    connections_per_key: _Count = 64
     messages_per_s: Annotated[float, Meta(gt=0, le=10_000)] = 5.0
     messages_burst: _Count = 20
     bad_messages: Annotated[int, Meta(ge=1, le=1000)] = 10

@@ -33,7 +33,7 @@ class WebSocketPlugin:
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._owner: str | None = None
-        self._has_settings = False
+        self._settings: Settings | None = None  # the last good ones
         self._address: str | None = None
         self._address_changed = threading.Condition()
 
@@ -41,11 +41,11 @@ class WebSocketPlugin:
     def on_config_loaded(self, bot: str, config: Mapping[str, Any]) -> None:
         """Hand the config out from now on, and serve as it says."""
         worker = self._started()
-        worker.put_config(bot, clean(without_metadata(config)))
         if self._owner is None:
             self._owner = bot
-        if bot == self._owner:
+        if bot == self._owner:  # first: who may see a config is never judged by older settings than its own
             self._configure(worker, bot, config)
+        worker.put_config(bot, clean(without_metadata(config)))
 
     @hookimpl
     def on_stats_updated(self, bot: str, stats: Statistics) -> None:
@@ -60,7 +60,7 @@ class WebSocketPlugin:
     @hookimpl
     def on_shutdown(self) -> None:
         """Stop the server, stuck clients or not."""
-        worker, self._worker, self._owner, self._has_settings = self._worker, None, None, False
+        worker, self._worker, self._owner, self._settings = self._worker, None, None, None
         if worker is not None and not worker.stop(STOP_S):
             _log.error("worker.left_behind", reason=f"did not stop in {STOP_S} s")
 
@@ -88,12 +88,16 @@ class WebSocketPlugin:
             settings = parse_settings(config)
         except NotConfiguredError as exc:  # without credentials nobody may come in: close the door
             _log.warning("server.off", bot=bot, reason=str(exc))
-            settings = None
+            settings = self._settings = None
         except SettingsError as exc:
-            consequence = "the last good ones stay" if self._has_settings else "the server stays off"
+            consequence = "the server stays off"
+            settings = self._settings
+            if settings is not None:
+                consequence = "the last good ones stay; clients see no secrets of the config meanwhile"
+                settings = settings.without_secrets()
             _log.error("settings.refused", bot=bot, reason=str(exc), consequence=consequence)
-            return
-        self._has_settings = settings is not None
+        else:
+            self._settings = settings
         for warning in () if settings is None else settings.warnings:
             _log.warning("settings.unwise", bot=bot, reason=warning)
         worker.configure(settings)

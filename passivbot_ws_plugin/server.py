@@ -22,14 +22,14 @@ from websockets.asyncio.server import Server as WebSocketListener
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
-from websockets.frames import CloseCode
 
+from . import http
 from .admission import AdmissionControl
 from .arrival import CLOSE_TIMEOUT_S, Door
 from .audit import Audit, Visitor
 from .auth import Principal
 from .cache import Cache
-from .close_codes import CLOSE_BAD_MESSAGES, CLOSE_RESTART, CLOSE_REVOKED
+from .close_codes import CLOSE_BAD_MESSAGES, CLOSE_INTERNAL_ERROR, CLOSE_RESTART, CLOSE_REVOKED
 from .connection import Connection
 from .gate import Gate
 from .hub import Client, Hub
@@ -80,7 +80,7 @@ class Server:
         self._certificate = None if settings.options.tls is None else Certificate(settings.options.tls)
         context = None if self._certificate is None else self._certificate.context
         limits = settings.options.limits
-        self._door = Door(limits, Gate(limits), self._admission.refuse, context)
+        self._door = Door(limits, Gate(limits), self._admission.refuse, self._admission.gone, context)
         self._listener: WebSocketListener | None = None
         self._housekeeping: asyncio.Task[None] | None = None
         self._admitted: dict[Connection, tuple[Principal, Visitor]] = {}
@@ -93,6 +93,7 @@ class Server:
             OSError: The address cannot be bound.
         """
         limits = self.settings.options.limits
+        http.prepare()
         self._listener = await serve(
             self._handle,
             self.settings.host,
@@ -126,7 +127,7 @@ class Server:
         """Take on other credentials and policies for the same address; end whom they revoke."""
         self.settings = settings
         if self._admission.use(settings):
-            self._revoke("credentials changed")
+            self._revoke()
 
     async def stop(self, timeout_s: float) -> None:
         """Stop listening and close every connection with 1012, stuck or not, within the time."""
@@ -156,21 +157,23 @@ class Server:
             await asyncio.sleep(HOUSEKEEPING_S)
             try:
                 self._audit.flush(time.monotonic())
-                self._revoke("key expired")
+                self._hub.look()
+                self._revoke()
                 if self._certificate is not None:
                     self._certificate.reload_if_changed()
             except Exception:  # noqa: BLE001  one turn's bug is not to end the expiry of keys
                 _log.exception("housekeeping.failed")
 
-    def _revoke(self, reason: str) -> None:
+    def _revoke(self) -> None:
         for connection, (principal, visitor) in tuple(self._admitted.items()):
-            if not self._admission.is_valid(principal):
+            reason = self._admission.why_revoked(principal)
+            if reason is not None:
                 del self._admitted[connection]
                 self._admission.record(
                     "auth.revoked", reason, connection, visitor, key=principal.key, method=principal.method
                 )
                 # Held by its name: the loop itself keeps weak references to its tasks only.
-                task = connection.loop.create_task(connection.end(CLOSE_REVOKED, reason))
+                task = connection.loop.create_task(connection.close(CLOSE_REVOKED, reason))
                 self._ending.add(task)
                 task.add_done_callback(self._ending.discard)
 
@@ -186,7 +189,7 @@ class Server:
             return
         except Exception:  # noqa: BLE001  one connection's bug is not to end the others
             _log.exception("connection.failed", peer=visitor.peer, conn=visitor.conn)
-            await connection.end(CloseCode.INTERNAL_ERROR, "internal error")
+            await connection.close(CLOSE_INTERNAL_ERROR, "internal error")
 
     async def _converse(self, connection: Connection, visitor: Visitor, admission: Admission) -> None:
         limits, principal = self.settings.options.limits, admission.principal
@@ -224,7 +227,7 @@ class Server:
         elif answer.channel is not None:
             self._hub.unsubscribe(client, answer.channel)
         if answer.is_last:
-            await connection.end(CLOSE_BAD_MESSAGES, "too many bad messages")
+            await connection.close(CLOSE_BAD_MESSAGES, "too many bad messages")
         return not answer.is_last
 
     def _may_see_secrets(self, connection: Connection, principal: Principal) -> bool:
@@ -232,7 +235,8 @@ class Server:
         is_private = connection.is_encrypted or is_loopback(connection.host)
         # A further key has scopes and an end, which the other passwords would get it around.
         is_owner = principal.credential == self.settings.credentials[0]
-        return is_owner and (policy == "include" or (policy == "auto" and is_private))
+        is_revoked = self._admission.why_revoked(principal) is not None  # it may be there for a moment yet
+        return is_owner and not is_revoked and (policy == "include" or (policy == "auto" and is_private))
 
 
 def _lengthen_queue(descriptor: int) -> None:

@@ -19,6 +19,7 @@ from .log import get_logger
 from .messages import Channel
 from .server import Server
 from .settings import Settings
+from .tls import Certificate
 
 #: Pauses between two tries to bind, seconds; each is twice the one before.
 RETRY_FIRST_S: Final = 0.5
@@ -44,9 +45,17 @@ class Serving:
         self._audit: Audit | None = None
 
     def configure(self, settings: Settings | None) -> None:
-        """Serve with these settings from now on; None: do not serve."""
+        """Serve with these settings from now on; None: do not serve.
+
+        What they revoke is revoked when this returns; moving and stopping take longer, and the server
+        that is left hands out no secrets meanwhile.
+        """
         self._wanted = settings
         self._changed.set()
+        if self._server is not None:
+            current = self._server.settings
+            stays = settings is not None and _place(settings) == _place(current)
+            self._server.use(settings if settings is not None and stays else current.without_secrets())
 
     def publish(self, channel: Channel, bot: str) -> None:
         """Tell the subscribers of a channel that there is something new of a bot, if there is a server."""
@@ -84,6 +93,13 @@ class Serving:
         if wanted is not None and _place(wanted) == _place(current):
             self._server.use(wanted)
             return
+        if wanted is not None and wanted.options.tls is not None:
+            try:
+                Certificate(wanted.options.tls)
+            except SettingsError as exc:
+                consequence = "the last good ones stay; clients see no secrets of the config meanwhile"
+                _log.error("settings.refused", reason=str(exc), consequence=consequence)
+                return
         # Stopped before its successor is bound: 127.0.0.1:8765 cannot be bound while
         # 0.0.0.0:8765 listens, and an owner who closes a door wants it closed.
         await self._stop()
@@ -141,7 +157,8 @@ def _place(settings: Settings) -> tuple[object, ...]:
 def _make_audit(settings: Settings) -> Audit:
     options = settings.options.audit
     path = Path(options.path).expanduser()
-    return Audit(AuditFile(path, max_bytes=options.max_bytes, keep=options.keep))
+    file = AuditFile(path, max_bytes=options.max_bytes, keep=options.keep)
+    return Audit(file, is_required=options.required)
 
 
 def _why(exc: OSError, settings: Settings) -> str:

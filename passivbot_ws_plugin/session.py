@@ -94,9 +94,16 @@ class Session:
         if subscriptions is None:
             yield self._publish()
             return
+        channels = set()
         for document in subscriptions:
             try:
-                yield self._subscribe(decode_subscription(document))
+                request = decode_subscription(document)
+                if request.channel in channels:  # each is work, and only the last would count
+                    raise ProtocolError(
+                        "invalid_message", f"{request.channel} stands here twice", id=request.id
+                    )
+                channels.add(request.channel)
+                yield self._subscribe(request)
             except ProtocolError as exc:
                 yield self._refuse_bad(exc)
 

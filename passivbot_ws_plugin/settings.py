@@ -15,8 +15,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from passivbot_hooks import did_you_mean, plugin_options
-from passivbot_hooks.toggles import type_name
+from passivbot_hooks import did_you_mean, plugin_options, type_name
 
 from .credentials import Credential, make_credentials, weaknesses
 from .errors import NotConfiguredError, SettingsError
@@ -45,6 +44,11 @@ class Settings(Struct, frozen=True):
     credentials: tuple[Credential, ...]
     options: Options
     warnings: tuple[str, ...] = ()
+
+    def without_secrets(self) -> Settings:
+        """The same, by which nobody sees a secret of a config."""
+        options = msgspec.structs.replace(self.options, config_secrets="mask")
+        return msgspec.structs.replace(self, options=options, warnings=())
 
 
 def parse_settings(config: Mapping[str, Any]) -> Settings:

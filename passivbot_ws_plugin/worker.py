@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .cache import Cache
+from .event_loop import new_event_loop
 from .log import get_logger
 from .loop_errors import LoopErrors
 from .messages import EventData, StatisticsData
@@ -124,7 +126,8 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._main())
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self._main())
         except Exception:  # noqa: BLE001  the thread's last frame: what is not logged here is lost
             _log.exception("worker.crashed")
 
@@ -155,14 +158,27 @@ class Worker:
         return serving, task
 
     def _deliver(self, inbox: _Inbox, serving: Serving) -> None:
+        if inbox.settings:  # before the configs: a new secret is not for who is revoked with it
+            with _going_on("settings"):
+                serving.configure(inbox.settings[-1])
         for bot, config in inbox.configs.items():
-            if self._cache.put_config(bot, config):
-                serving.publish("config", bot)
-        if inbox.settings:
-            serving.configure(inbox.settings[-1])
+            with _going_on("config", bot):
+                if self._cache.put_config(bot, config):
+                    serving.publish("config", bot)
         for bot, seq, event in inbox.events:
-            if self._cache.put_event(bot, seq, event):
-                serving.publish("events", bot)
+            with _going_on("event", bot):
+                if self._cache.put_event(bot, seq, event):
+                    serving.publish("events", bot)
         for bot, data in inbox.statistics.items():
-            if self._cache.put_statistics(bot, data):
-                serving.publish("statistics", bot)
+            with _going_on("statistics", bot):
+                if self._cache.put_statistics(bot, data):
+                    serving.publish("statistics", bot)
+
+
+@contextmanager
+def _going_on(what: str, bot: str | None = None) -> Iterator[None]:
+    """A bug with one thing is said, and is not to be the end of all others."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001
+        _log.exception("worker.failed", what=what, bot=bot)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from typing import Any, Final
 
 import pytest
 import schemas
 from processes import Process
-from servers import PASSWORD, auth_message
+from servers import KEY, PASSWORD, auth_message
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as websockets_connect
@@ -60,3 +63,54 @@ def close_code(client: ClientConnection) -> int:
         client.recv(RECEIVE_S)
     assert caught.value.rcvd is not None
     return caught.value.rcvd.code
+
+
+class Conversation:
+    """A client that asks, and hears what else comes meanwhile.
+
+    Attributes:
+        heard: All messages but the answers, in order.
+    """
+
+    def __init__(self, client: ClientConnection) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self._client = client
+        self._taken: Counter[str] = Counter()  # by type: what of it `wait_for` has looked at
+        self._ids = count(1)
+
+    def ask(self, type_: str, **members: Any) -> dict[str, Any]:
+        """The answer to a request."""
+        number = next(self._ids)
+        self._client.send(json.dumps({"type": type_, **members, "id": number}))
+        while (message := receive(self._client)).get("id") != number:
+            self.heard.append(message)
+        return message
+
+    def wait_for(self, type_: str, **members: Any) -> dict[str, Any]:
+        """The next message of that type with those members, of itself or of its ``data``."""
+        deadline = time.monotonic() + RECEIVE_S
+        while time.monotonic() < deadline:
+            if self._taken[type_] == len(self.heard):
+                self.heard.append(receive(self._client))
+            message = self.heard[self._taken[type_]]
+            self._taken[type_] += 1
+            data = message.get("data")
+            found = {**(data if isinstance(data, dict) else {}), **message}
+            if message["type"] == type_ and members.items() <= found.items():
+                return message
+        heard = Counter((message["type"], message.get("bot")) for message in self.heard)
+        raise AssertionError(f"no {type_} with {members} in {RECEIVE_S:g} s, but {heard}")
+
+    def events_of(self, bot: str) -> list[dict[str, Any]]:
+        """The ``event`` messages of a bot so far."""
+        return [message for message in self.heard if (message["type"], message.get("bot")) == ("event", bot)]
+
+
+@contextmanager
+def conversing(address: str, password: str = PASSWORD, key: str = KEY) -> Iterator[Conversation]:
+    """A client that logged in and asked for nothing yet."""
+    with connect(address) as client:
+        client.send(json.dumps({**json.loads(auth_message(password, key)), "subscribe": []}))
+        result = receive(client)
+        assert result["success"], result
+        yield Conversation(client)

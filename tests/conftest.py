@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
-import schemas
+import watched
+
+from passivbot_ws_plugin.event_loop import new_event_loop
 
 # Noisy machines: how long an example takes says nothing here.
 hypothesis.settings.register_profile(
@@ -34,14 +37,30 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[watched.Elsewhere]:
+    elsewhere = watched.Elsewhere(tmp_path_factory.mktemp("contract") / "faults")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in elsewhere.environment().items():
+            patch.setenv(name, value)
+        yield elsewhere
+
+
 @pytest.fixture(autouse=True)
-def _contract() -> Iterator[None]:
-    """Whatever a test makes a server say or hear, it is as docs/asyncapi.json says."""
-    with schemas.watched():
+def _contract(request: pytest.FixtureRequest, elsewhere: watched.Elsewhere) -> Iterator[None]:
+    """Whatever a test makes a server say or hear, here and in other processes, is as the contract says."""
+    expects_refusals = request.node.get_closest_marker("bad_requests") is not None
+    with watched.watched(expects_refusals=expects_refusals):
         yield
+    watched.complain(elsewhere.take(), expects_refusals=expects_refusals)
 
 
 @pytest.fixture(autouse=True)
 def _own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a server writes by default, it writes below where it runs: not into the checkout."""
     monkeypatch.chdir(tmp_path)
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
+    """The loop that the server would take: the same tests hold for each."""
+    return {"as the server": new_event_loop}

@@ -13,7 +13,15 @@ from typing import Protocol
 
 
 class Disk(Protocol):
+    """A place for an audit file.
+
+    Attributes:
+        path: The file's.
+        process: Whose limit it is, if it is one; 0: this process's.
+    """
+
     path: Path
+    process: int
 
     def fill(self) -> None: ...
 
@@ -22,6 +30,8 @@ class Disk(Protocol):
 
 class SmallDisk:
     """A file system of 64 KiB."""
+
+    process = 0
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "audit.jsonl"
@@ -37,22 +47,33 @@ class SmallDisk:
 
 
 class SmallFiles:
-    """Files that may not grow: a limit of this process."""
+    """Files that may not grow: a limit of a process."""
+
+    process = 0
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "audit.jsonl"
 
     def fill(self) -> None:
         size = self.path.stat().st_size if self.path.exists() else 0
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, resource.RLIM_INFINITY))
+        resource.prlimit(self.process, resource.RLIMIT_FSIZE, (size + 100, resource.RLIM_INFINITY))
 
     def free(self) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        with contextlib.suppress(ProcessLookupError):  # it ended, and its limit with it
+            resource.prlimit(
+                self.process, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            )
 
 
-def mount(folder: Path) -> bool:
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", str(folder)]
+def mount(folder: Path, options: str = "size=64k,mode=0700") -> bool:
+    """Mount a small file system over a folder; whether that could be done."""
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     return os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def unmount(folder: Path) -> None:
+    """Have what was there before there again."""
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 @contextmanager
@@ -62,7 +83,7 @@ def small_disk(folder: Path, *, is_mounted: bool = True) -> Iterator[Disk]:
         try:
             yield SmallDisk(folder)
         finally:
-            subprocess.run(["umount", str(folder)], check=True)
+            unmount(folder)
         return
     small = SmallFiles(folder)
     try:

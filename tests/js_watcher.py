@@ -36,20 +36,31 @@ class Watcher:
 
     Attributes:
         heard: All so far.
+        received: What came over the wire so far, as text.
     """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.heard: list[list[Any]] = []
+        self.received: list[str] = []
         self._process = process
 
     async def next(self) -> list[Any]:
         """The next thing that it tells."""
         assert self._process.stdout is not None
-        async with asyncio.timeout(WAIT_S):
-            line = await self._process.stdout.readline()
-        assert line, f"it ended; last heard: {self.heard[-5:]}"
-        self.heard.append(json.loads(line))
-        return self.heard[-1]
+        while True:
+            async with asyncio.timeout(WAIT_S):
+                line = await self._process.stdout.readline()
+            assert line, f"it ended; last heard: {self.heard[-5:]}"
+            if self._tells(json.loads(line)):
+                return self.heard[-1]
+
+    def _tells(self, told: list[Any]) -> bool:
+        """Keep a line; whether the module tells it, and not the socket."""
+        if told[0] == "received":
+            self.received.append(told[1])
+            return False
+        self.heard.append(told)
+        return True
 
     async def wait_for(self, kind: str, **members: Any) -> list[Any]:
         """Hear until that is told, with such members in what comes after the kind."""
@@ -79,8 +90,7 @@ class Watcher:
         async with asyncio.timeout(WAIT_S):
             told = [json.loads(line) async for line in self._process.stdout]
             assert (await self._process.stderr.read(), await self._process.wait()) == (b"", 0)
-        self.heard += told
-        return told
+        return [line for line in told if self._tells(line)]
 
 
 @asynccontextmanager

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 
 def side(size: float = 0.0, price: float = 0.0, **extras: Any) -> dict[str, Any]:
     return {"size": size, "price": price, "wallet_exposure": 0.0, **extras}
@@ -96,3 +98,30 @@ def rotate_events(directory: Path) -> None:
     rotated.with_suffix(".ndjson.gz").write_bytes(gzip.compress(rotated.read_bytes()))
     rotated.unlink()
     current.touch()
+
+
+def published_figures(document: Any) -> dict[str, Any]:
+    """The published fields of a state, by hand."""
+    positions = [
+        {"symbol": symbol, "side": side, "size": abs(values["size"]), "entry_price": values["price"]}
+        for symbol, sides in document["positions"].items()
+        for side, values in sides.items()
+        if values["size"] != 0
+    ]
+    return {
+        "balance": document["account"]["balance_raw"],
+        "upnl": pytest.approx(
+            sum(v["upnl"] for sides in document["positions"].values() for v in sides.values() if v["size"])
+        ),
+        "open_orders_count": sum(len(orders) for orders in document["open_orders"].values()),
+        "active_symbols_count": sum(market["active_symbol"] for market in document["market"].values()),
+        "positions": positions,
+    }
+
+
+def shown(data: dict[str, Any]) -> dict[str, Any]:
+    """The same fields of a statistics message."""
+    fields = ("balance", "upnl", "open_orders_count", "active_symbols_count")
+    keys = ("symbol", "side", "size", "entry_price")
+    positions = [{key: position[key] for key in keys} for position in data["positions"]]
+    return {**{field: data[field] for field in fields}, "positions": positions}

@@ -60,6 +60,7 @@ class Fails:
         raise self.failure
 
 
+failing = Fails(ValueError("no"))
 async_hook = AsyncHook()
 wrapper = Wrapper()
 generator = Generator()

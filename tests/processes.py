@@ -71,6 +71,11 @@ class Process:
             self._changed.notify_all()
 
     @property
+    def pid(self) -> int:
+        """Its id."""
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         """All that it has said so far."""
         with self._changed:

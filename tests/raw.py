@@ -230,6 +230,12 @@ class RawClient:
         with contextlib.suppress(ConnectionError):
             await self.writer.wait_closed()
 
+    def shut_down_sending(self) -> None:
+        """Send no more, below TLS if there is any: a FIN and no word before it."""
+        # Again, because a transport's own socket may refuse to be shut down past it.
+        with socket.socket(fileno=os.dup(self.writer.get_extra_info("socket").fileno())) as again:
+            again.shutdown(socket.SHUT_WR)
+
     def reset(self) -> None:
         """End it with a TCP reset."""
         sock: socket.socket = self.writer.get_extra_info("socket")

@@ -174,6 +174,7 @@ async def besieged(
     trust = None
     if authority is not None:
         trust, options["tls"] = authority.trust, authority.files
+    await _open_spares()
     before = _Left.now()
     with _only_new_garbage(), _watched_logs() as log, recording() as audit_log, _short_closing():
         cache, audit = Cache(), audit or Audit()
@@ -247,6 +248,13 @@ class _Left:
             # By its type: an `isinstance` asks weak proxies, which may have died.
             connections=sum(issubclass(type(thing), Arrival) for thing in gc.get_objects()),
         )
+
+
+async def _open_spares() -> None:
+    """Have the loop open what it keeps open: with its first socket, uvloop's takes a spare descriptor."""
+    listener = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
+    listener.close()
+    await listener.wait_closed()
 
 
 class _Log(logging.Handler):

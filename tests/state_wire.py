@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -32,18 +32,28 @@ ALL = (Subscribe("statistics", mode="delta"), Subscribe("events"), Subscribe("co
 class Line:
     """What the server wrote and the client did not read yet."""
 
+    descriptor: int | None = None
+    window_bits: int | None = None
+    on_descriptor: Callable[[], None] | None = None
+
     def __init__(self) -> None:
         self.frames: deque[bytes] = deque()
 
-    def push(self, message: Prepared) -> int:
-        self.frames.append(message.payload)
+    def push(self, *messages: Prepared) -> int:
+        self.frames += [message.payload for message in messages]
         return 0
+
+    def write(self, data: bytes) -> int:
+        raise AssertionError("it has no descriptor that took a part")
 
     def unsent_bytes(self) -> int:
         return 0
 
     def drop(self, reason: str) -> None:
         raise AssertionError(reason)
+
+    def cut(self, code: int, reason: str) -> None:
+        raise AssertionError(code, reason)
 
 
 class Wire:

@@ -21,7 +21,8 @@ from .errors import BotNotFoundError, ConfigError, HooksError, PluginError, Unus
 from .host import PluginHost, PluginRecord
 from .markers import ENTRY_POINT_GROUP, PROJECT_NAME, hookimpl, hookspec
 from .models import EVENT_KINDS, Event, EventKind, Health, Position, Side, Statistics, Status
-from .toggles import did_you_mean, plugin_options
+from .sources.watched_file import open_regular
+from .toggles import did_you_mean, plugin_options, type_name
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -46,5 +47,7 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "load_config",
+    "open_regular",
     "plugin_options",
+    "type_name",
 ]

@@ -61,7 +61,8 @@ class PluginThread:
         # Guards all below. Held for operations on these containers only, never during a hook.
         self._changed = threading.Condition()
         self._configs: dict[str, Mapping[str, Any]] = {}
-        self._events: deque[tuple[str, Event]] = deque(maxlen=EVENTS_MAX)
+        self._events: deque[tuple[int, str, Event]] = deque(maxlen=EVENTS_MAX)
+        self._posted = 0  # the number of the last event
         self._is_overflow_told = False
         self._stats: dict[str, Statistics] = {}
         self._closing = False
@@ -79,7 +80,12 @@ class PluginThread:
 
     def post_event(self, bot: str, event: Event) -> None:
         """Have `on_event` called soon, after the events that wait; if too many do, the oldest goes."""
-        self._post("on_event", lambda: self._events.append((bot, event)))
+
+        def put() -> None:
+            self._posted += 1
+            self._events.append((self._posted, bot, event))
+
+        self._post("on_event", put)
 
     def post_stats(self, bot: str, stats: Statistics) -> None:
         """Have `on_stats_updated` called soon; a snapshot that still waits is replaced."""
@@ -156,37 +162,48 @@ class PluginThread:
                 self._changed.wait_for(self._has_work)
                 self._busy = True
                 configs, self._configs = self._configs, {}
-                events = len(self._events)
+                events, last = bool(self._events), self._posted
                 stats, self._stats = self._stats, {}
                 is_restarting, self._is_restarting = self._is_restarting, False
                 closing = self._closing
             if is_restarting:
                 self._shut_down()
+                self._forget()
             self._is_up = self._is_up or bool(configs or events or stats)
             # Configs first: a bot's config comes before all else of it.
             for bot, config in configs.items():
                 self._call("on_config_loaded", {"bot": bot, "config": config})
-            # As many events as waited with these snapshots; those that come meanwhile are next.
-            for bot, event in self._taken_events(events):
+            # The events that waited with these snapshots; those that come meanwhile are next.
+            for bot, event in self._taken_events(last):
                 self._call("on_event", {"bot": bot, "event": event})
             for bot, snapshot in stats.items():
                 self._call("on_stats_updated", {"bot": bot, "stats": snapshot})
         self._shut_down()
 
-    def _taken_events(self, count: int) -> Iterator[tuple[str, Event]]:
-        """The oldest events, one by one: those that still wait stay within the bound, and can be dropped."""
-        for _ in range(count):
+    def _taken_events(self, last: int) -> Iterator[tuple[str, Event]]:
+        """The events up to a number, one by one: those that still wait stay within the bound.
+
+        Up to a number, and not so many: of those that are dropped meanwhile, others would take the
+        places, and come before their own bot's config.
+        """
+        while True:
             with self._changed:
-                if self._is_restarting or not self._events:
+                if self._is_restarting or not self._events or self._events[0][0] > last:
                     return
-                waiting = self._events.popleft()
-            yield waiting
+                _, bot, event = self._events.popleft()
+            yield bot, event
 
     def _shut_down(self) -> None:
         """Once for each life: a plugin that was switched off is not shut down again at the end."""
         if self._is_up:
             self._is_up = False
             self._call("on_shutdown", {})
+
+    def _forget(self) -> None:
+        """The next life begins with no failures, and all that is said once may be said again."""
+        self.switched_off = {}  # a new one: the host may be reading the old
+        self._failures, self._slow_logged = {}, set()
+        self._is_overflow_told = False
 
     def _call(self, hook: str, arguments: dict[str, Any]) -> None:
         implementation = self._implementations.get(hook)

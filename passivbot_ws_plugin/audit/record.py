@@ -39,8 +39,9 @@ PEER_TEXT_MAX: Final = 200
 #: Where the lines go besides the file: a stdlib logger, whose handlers are the host's business.
 LOGGER_NAME: Final = "passivbot_ws_plugin.audit"
 
-#: Each of these is written by itself, however many there are.
-_NEVER_COUNTED: Final = frozenset({"auth.success", "auth.revoked"})
+#: How many successes of an address and key are written by themselves within a second. What is beyond
+#: are no people: it would rotate away what happened before.
+_SUCCESSES_AT_ONCE: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Audit:
 
     Args:
         file: The chained file; None: the logger alone, and every record counts as on record.
+        is_required: Whether nobody is let in whose login is not in the file.
         clock: For floods, seconds.
         wall_clock: For the records' time, seconds since the epoch.
     """
@@ -82,6 +84,7 @@ class Audit:
         self,
         file: AuditFile | None = None,
         *,
+        is_required: bool = True,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -90,7 +93,7 @@ class Audit:
         self._hash_key = secrets.token_bytes(16)
         self._version = version("passivbot-ws-plugin")
         self._flood = Flood()
-        self._sinks = Sinks(file, logging.getLogger(LOGGER_NAME))
+        self._sinks = Sinks(file, logging.getLogger(LOGGER_NAME), is_required=is_required)
         # Everything is given: what is not would be taken from the host's global settings.
         self._log = structlog.wrap_logger(
             self._sinks,
@@ -159,11 +162,15 @@ class Audit:
             "bot": ", ".join(bots),
             "version": self._version,
         }
-        if event not in _NEVER_COUNTED:
-            now = self._clock()
-            self.flush(now)
-            if not self._flood.admits(visitor.peer, event, fields, now):
-                return self.failure is None
+        if event == "auth.revoked":  # written by itself, however many there are
+            return self._write(fields)
+        now = self._clock()
+        self.flush(now)
+        kind, at_once = (f"{event} {key}", _SUCCESSES_AT_ONCE) if event == "auth.success" else (event, 1)
+        if event == "auth.success" and self.failure is not None:
+            return self._write(fields)  # whether it can be written again is to be found out
+        if not self._flood.admits(visitor.peer, kind, fields, now, at_once):
+            return self.failure is None
         return self._write(fields)
 
     def flush(self, now: float) -> None:

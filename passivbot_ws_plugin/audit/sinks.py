@@ -21,16 +21,18 @@ class Sinks:
     Args:
         file: The chained file; None: the logger alone.
         logger: Gets each record as a line of JSON, whatever became of the file.
+        is_required: Whether a success that is not on file is none: the logger does not get it then.
 
     Attributes:
         failure: Why the file could not be written the last time; None if it could.
     """
 
-    def __init__(self, file: AuditFile | None, logger: logging.Logger) -> None:
+    def __init__(self, file: AuditFile | None, logger: logging.Logger, *, is_required: bool) -> None:
         self.failure: str | None = None
         self._lost = 0
         self._file = file
         self._logger = logger
+        self._is_required = is_required
 
     def open(self) -> bool:
         """Open the file; whether it is open."""
@@ -54,8 +56,8 @@ class Sinks:
         is_on_file = file is None or self._attempt(file, lambda: file.append(record))
         if not is_on_file:
             self._lost += 1
-            if record["event"] == "auth.success":
-                return False  # perhaps there is to be no success then: the caller's to say
+            if self._is_required and record["event"] == "auth.success":
+                return False  # the caller makes a failure of it, and records that
         # DEL is the one control character that JSON leaves as it is.
         self._logger.log(level, "%s", json.dumps(record).replace("\x7f", "\\u007f"))
         return is_on_file

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from passivbot_hooks import UnusableFileError, open_regular
 from passivbot_ws_plugin.errors import WebSocketPluginError
 from passivbot_ws_plugin.log import get_logger
 
@@ -167,11 +168,10 @@ def open_to_read(path: Path) -> BinaryIO:
         AuditFileError: It is no regular file.
         OSError: It cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise AuditFileError(f"{path}: is not a regular file")
-    return os.fdopen(descriptor, "rb")
+    try:
+        return open_regular(path)
+    except UnusableFileError as exc:
+        raise AuditFileError(f"{path}: is {exc.reason}") from exc
 
 
 def read_lines(file: BinaryIO) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from typing import Final
 from passivbot_ws_plugin.messages import EventData, EventMessage, Gap, encode
 from passivbot_ws_plugin.prepared import Prepared
 
-#: How many events are kept, and how many bytes of them.
+#: How many events are kept, and how many bytes of them: a larger one is not even told, but a gap.
 EVENTS_MAX: Final = 1024
 EVENTS_MAX_BYTES: Final = 1_048_576
 
@@ -78,6 +78,8 @@ class EventHistory:
                 yield kept.seq - 1, self._gap(place + 1, kept.seq - 1)
             place = kept.seq
             yield place, kept.message if wish(kept.data) else None
+        if place < self.seq:  # the last one was too large to be kept
+            yield self.seq, self._gap(place + 1, self.seq)
 
     def _gap(self, first: int, last: int) -> Prepared:
         return Prepared(encode(Gap(self._bot, self._epoch, first, last)))

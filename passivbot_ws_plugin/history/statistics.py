@@ -51,20 +51,23 @@ class StatisticsHistory:
         self._keyed: dict[str, Any] | None = None
         self._patches: deque[_Patch] = deque()  # the last one led to ``seq``
         self._patches_bytes = 0
-        self._updates: dict[int, Prepared] = {}  # by base: many clients have the same place
+        # By base, since many clients have the same place: the patch from it to now, None if no patch says
+        # it; and the message.
+        self._joined: dict[int, dict[str, Any] | None] = {}
+        self._updates: dict[int, Prepared] = {}
 
     def put(self, data: StatisticsData) -> bool:
         """Keep a state; whether it is a change."""
         self.timestamp = data.timestamp
         if not data.differs_from(self.data):
             return False
-        keyed = to_keyed(data)
+        keyed = to_keyed(data, self.data, self._keyed)
         if self.data is not None:
             self._remember(_make_patch(self._keyed, keyed))
         self.seq += 1
         self.data, self._keyed = data, keyed
         self.snapshot = Prepared(encode(StatisticsMessage(data, self._bot, self._epoch, self.seq)))
-        self._updates = {}
+        self._joined, self._updates = {self.seq: {}}, {}
         return True
 
     def _remember(self, patch: _Patch) -> None:
@@ -89,21 +92,27 @@ class StatisticsHistory:
 
     def _delta(self, base: int) -> Prepared | None:
         """A patch from the base to now, if there is one and it is worth it."""
-        count = self.seq - base
-        if count > len(self._patches):
+        if self.seq - base > len(self._patches):
             return None
-        joined: dict[str, Any] = {}
-        try:
-            for index in range(-count, 0):
-                patch = self._patches[index].patch
-                if patch is None:
-                    return None
-                joined = merge_patch.join(joined, patch) if joined else patch
-        except UnsayableError:
+        # From now back to the base: each is joined once, whoever asks from where.
+        for place in range(self.seq - 1, base - 1, -1):
+            if place not in self._joined:
+                self._joined[place] = _join(self._patches[place - self.seq].patch, self._joined[place + 1])
+        patch = self._joined[base]
+        if patch is None:
             return None
-        message = StatisticsDelta(self._bot, self._epoch, base, self.seq, encode_value(joined))
+        message = StatisticsDelta(self._bot, self._epoch, base, self.seq, encode_value(patch))
         encoded = encode(message)
         return Prepared(encoded) if len(encoded) * 2 <= len(self.snapshot) else None
+
+
+def _join(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict[str, Any] | None:
+    if first is None or second is None:
+        return None
+    try:
+        return merge_patch.join(first, second) if second else first
+    except UnsayableError:
+        return None
 
 
 def _make_patch(old: dict[str, Any] | None, new: dict[str, Any] | None) -> _Patch:

@@ -24,13 +24,13 @@ from .values import clean_text
 ID_MAX_CHARS: Final = 64
 
 #: How many subscriptions an ``auth`` may carry.
-SUBSCRIPTIONS_MAX: Final = 8
+SUBSCRIPTIONS_MAX: Final = 3
 
 Request = Auth | Hello | AuthProof | Subscribe | Unsubscribe | ListBots | GetConfig | Ping
 
 _SUBSCRIBE_USAGE: Final = (
     "subscribe needs channel (statistics, events or config) and may have bots (a list of names); statistics: "
-    "mode (full or delta), max_rate (a number above 0, at most 1000), since; events: kinds, symbols (lists), "
+    "mode (full or delta), max_rate (a number from 0.001 to 1000), since; events: kinds, symbols (lists), "
     'since; since is {"BOT": {"epoch": "...", "seq": 0}}'
 )
 
@@ -114,9 +114,13 @@ def _check_channel(request: Subscribe) -> None:
     if not set(request.kinds or ()) <= set(EVENT_KINDS):
         known = ", ".join(EVENT_KINDS)
         raise ProtocolError("invalid_message", f"unknown kind of events; there is {known}", id=request.id)
-    names = (*(request.bots or ()), *(request.symbols or ()), *(request.since or ()))
-    if any(clean_text(name) != name for name in names):  # the answer repeats them
-        raise ProtocolError("invalid_message", "a name holds half a surrogate pair", id=request.id)
+    since = request.since or {}
+    epochs = (place.epoch for place in since.values())
+    repeated = (*(request.bots or ()), *(request.symbols or ()), *since, *epochs)  # in what is sent
+    if any(clean_text(text) != text for text in repeated):
+        raise ProtocolError(
+            "invalid_message", "a name or an epoch holds half a surrogate pair", id=request.id
+        )
 
 
 def _request_id(document: dict[str, Any]) -> bytes | None:

@@ -60,7 +60,7 @@ class Subscribe(Struct, frozen=True):
     channel: Channel
     bots: _Names | None = None
     mode: Mode | None = None
-    max_rate: Annotated[float, Meta(gt=0, le=1000)] | None = None
+    max_rate: Annotated[float, Meta(ge=0.001, le=1000)] | None = None
     since: Annotated[dict[str, Place], Meta(max_length=1000)] | None = None
     kinds: _Kinds | None = None
     symbols: _Names | None = None

@@ -16,6 +16,8 @@ from passivbot_hooks import EVENT_KINDS
 from passivbot_ws_plugin.errors import ProtocolError
 from passivbot_ws_plugin.messages import ID_MAX_CHARS, REQUESTS, SUBSCRIPTIONS_MAX, decode
 
+pytestmark = pytest.mark.bad_requests
+
 _ABSENT: Final = object()
 _ANYTHING: Final = [_ABSENT, None, True, 0, -1, 5, 1.5, 1e300, "", "x", [], [1], {}, {"a": None}]
 _NAMES: Final = [["main", ""], ["x" * 256], ["x" * 257], ["\u00e9" * 256], [None], ["x"] * 1000, ["x"] * 1001]
@@ -118,4 +120,4 @@ def test_what_only_the_server_can_tell(frame: str) -> None:
     document = json.loads(frame)
     with pytest.raises(ProtocolError):
         decode(frame)
-    assert schemas._fault(schemas.RECEIVED[document["type"]], document) is None
+    assert schemas.request_fault(document) is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -97,6 +98,23 @@ def test_what_is_written_just_before_a_rotation_is_told(followed: Followed) -> N
     append_event(followed.bot, "bot.stopped", 3)
     assert followed.kinds() == ["bot.ready", "bot.stopped"]
     assert len(list((followed.bot / "events").glob("*.gz"))) == 1
+
+
+def test_the_second_half_of_what_was_written_before_we_came_is_no_news(tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"f1").hexdigest()
+    append_event(tmp_path, "error.bot", 1, x="x" * 2 * LINE_MAX_BYTES)  # only the end is looked at
+    append_event(tmp_path, "bot.start", 1, start_time_ms=1)
+    append_event(tmp_path, "order.filled", 2, id="f1")
+    followed = Followed(tmp_path, from_end=True)
+    assert followed.kinds() == []
+    append_event(tmp_path, "bot.started", 3, start_time_ms=1)
+    append_event(tmp_path, "fill.ingested", 3, fill_id_hash=digest)
+    append_event(tmp_path, "position.changed", 3, old_size=0, new_size=1)  # found at its start, not opened
+    append_event(tmp_path, "bot.ready", 4)
+    append_event(tmp_path, "order.filled", 5, id="f2")
+    assert followed.kinds() == ["bot.ready", "fill"]
+    assert followed.complaints == []
+    followed.follower.close()
 
 
 def test_lines_that_cannot_be_used_are_skipped_with_a_reason(followed: Followed) -> None:

@@ -178,7 +178,28 @@ def test_an_unreadable_file_is_told(
     (bot / "state.latest.json").symlink_to("state.latest.json")
     assert follower.poll() is None
     [error] = errors(caplog)
-    assert "cannot be read: Too many levels of symbolic links" in error
+    assert error.endswith(
+        "cannot be read: Too many levels of symbolic links; no statistics until that changes"
+    )
+
+
+def test_a_file_that_was_there_and_is_gone_is_told_and_one_that_never_was_is_not(
+    follower: MonitorFollower, bot: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot.mkdir(parents=True)
+    assert follower.poll() is None
+    assert not errors(caplog)
+    write_state(bot, state())
+    assert follower.poll() is not None
+    (bot / "state.latest.json").unlink()
+    assert [follower.poll(), follower.poll()] == [None, None]
+    [error] = errors(caplog)
+    assert error.endswith("state.latest.json: is gone; the last good snapshot stays in force")
+    shutil.rmtree(bot)
+    follower.poll()
+    bot.mkdir()  # it is another one, in which there was none
+    follower.poll()
+    assert len(errors(caplog)) == 1
 
 
 def test_a_bot_whose_directory_is_deleted_is_stopped_at_once_and_comes_back(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -96,6 +97,39 @@ def test_of_too_many_events_the_oldest_are_dropped_with_a_gap(caplog: pytest.Log
     assert [event.seq for event in quick.events()] == list(range(1, EVENTS_MAX + 12))
     assert caplog.text.count("plugin 'slow': takes events more slowly than they come") == 1
     assert "'quick'" not in caplog.text
+
+
+def test_a_config_comes_before_the_events_of_its_bot_though_older_ones_are_dropped() -> None:
+    class GatedConfigs(RecordingPlugin):
+        """Waits in each config until it is let go."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.entered = {bot: threading.Event() for bot in ("first", "slow", "late")}
+            self.release = {bot: threading.Event() for bot in self.entered}
+
+        @hookimpl
+        def on_config_loaded(self, bot: str, config: Mapping[str, Any]) -> None:
+            super().on_config_loaded(bot, config)
+            self.entered[bot].set()
+            assert self.release[bot].wait(10)
+
+    plugin = GatedConfigs()
+    plugin.release["late"].set()
+    with PluginHost() as host:
+        host.register(plugin, "gated")
+        host.on_config_loaded(bot="first", config={})
+        assert plugin.entered["first"].wait(5)
+        host.on_config_loaded(bot="slow", config={})
+        for _ in range(EVENTS_MAX):
+            host.on_event(bot="slow", event=make_event())
+        plugin.release["first"].set()
+        assert plugin.entered["slow"].wait(5)
+        host.on_config_loaded(bot="late", config={})
+        host.on_event(bot="late", event=make_event())  # drops one of those that wait with "slow"
+        plugin.release["slow"].set()
+    assert [hook for hook, bot, _ in plugin.calls if bot == "late"] == ["on_config_loaded", "on_event"]
+    assert [event.seq for event in plugin.events()] == [*range(2, EVENTS_MAX + 1), 1]
 
 
 def test_a_plugin_that_is_switched_off_gets_none_of_the_events_that_waited() -> None:
@@ -406,6 +440,34 @@ def test_toggles_are_followed_while_it_runs() -> None:
         assert states(host) == {"good": "off"}
         assert plugins.recording.hooks() == ["on_shutdown"]
     assert plugins.recording.hooks() == ["on_shutdown"]
+
+
+def test_a_plugin_that_failed_too_often_starts_anew_off_and_on(caplog: pytest.LogCaptureFixture) -> None:
+    on: dict[str, Any] = {"plugins": {"failing": True}}
+    off: dict[str, Any] = {"plugins": {"failing": False}}
+    plugins.failing.calls = 0
+    with PluginHost() as host:
+        host.load({"a": on}, candidates=[candidate("failing", "plugins_for_tests:failing")])
+
+        def fail(times: int) -> None:
+            for _ in range(times):
+                host.on_stats_updated(bot="a", stats=make_statistics())
+                assert host.wait_idle()
+
+        host.on_config_loaded(bot="a", config=on)
+        fail(FAILURES_MAX)
+        assert states(host) == {"failing": "failed"}
+        host.on_config_loaded(bot="a", config=off)
+        assert states(host) == {"failing": "off"}
+        host.on_config_loaded(bot="a", config=on)
+        assert host.wait_idle()  # it is told the latest snapshot: the first failure of this life
+        assert states(host) == {"failing": "on"}
+        fail(FAILURES_MAX - 2)
+        assert states(host) == {"failing": "on"}
+        fail(1)
+        assert states(host) == {"failing": "failed"}
+    assert plugins.failing.calls == 2 * FAILURES_MAX
+    assert caplog.text.count("on_stats_updated is switched off until the next start") == 2
 
 
 def test_of_a_bot_without_a_config_those_hear_that_any_config_has_on() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from passivbot_hooks import EVENT_KINDS
+from passivbot_hooks import EVENT_KINDS, Event
 from passivbot_hooks.paper import PaperBot, PaperMarket, publisher
 from passivbot_hooks.sources.monitor import MonitorState, parse_state
 from passivbot_hooks.sources.monitor.events import EventFollower
@@ -165,3 +165,25 @@ def test_its_events_are_rotated_and_none_is_lost_by_it(
     assert (kinds["fill"], kinds["order.placed"]) == (health.fills, health.orders_placed)
     assert path.stat().st_size < 30_000
     assert len(list(path.parent.iterdir())) == 3  # of many more
+
+
+def test_a_restart_tells_none_of_its_orders_and_fills_by_an_earlier_runs_name(tmp_path: Path) -> None:
+    follower = EventFollower(
+        tmp_path / "fake" / "main" / "events" / "current.ndjson", from_end=False, complain=pytest.fail
+    )
+    told: list[Event] = []
+    fills = 0
+    for _ in range(2):
+        bot = PaperBot(tmp_path, symbols=5, seed=1)
+        bot.start()
+        for _ in range(100):
+            bot.step()
+        bot.stop()
+        told += follower.poll(started_at=None)
+        health = read(bot).statistics.health
+        assert health is not None
+        fills += health.fills or 0
+    follower.close()
+    assert Counter(event.kind for event in told)["fill"] == fills > 0
+    placed = [event.details["order_id"] for event in told if event.kind == "order.placed"]
+    assert len(placed) == len(set(placed)) > 0

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given
@@ -79,6 +80,25 @@ def test_a_renamed_file_is_read_to_its_end_before_the_new_one(path: Path, tail: 
     append(path, b"last\n")
     path.replace(path.with_name("rotated"))
     append(path, b"first\n")
+    assert drain(tail) == b"last\nfirst\n"
+
+
+def test_what_is_written_and_renamed_right_after_a_read_is_not_lost(
+    path: Path, tail: TailedFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(path, b"old\n")
+    tail.poll()
+    read = tail._read
+
+    def read_and_be_too_early(file: BinaryIO) -> bytes:
+        monkeypatch.undo()
+        raw = read(file)
+        append(path, b"last\n")
+        path.replace(path.with_name("rotated"))
+        append(path, b"first\n")
+        return raw
+
+    monkeypatch.setattr(tail, "_read", read_and_be_too_early)
     assert drain(tail) == b"last\nfirst\n"
 
 

@@ -105,6 +105,17 @@ def test_fills_of_before_the_start_are_no_news() -> None:
     assert len(told(raw("order.filled", FILL), started_at=START)) == 1
 
 
+def test_the_rest_of_a_run_is_news_though_the_state_file_is_of_the_next_one() -> None:
+    translator = Translator()
+    first, again = raw("order.opened", {"id": "1"}, START + 1), raw("order.opened", {"id": "2"}, START + 2)
+    assert translator.translate(first, started_at=START)
+    # Whoever looks late finds the new state file before it has read the old run's last lines.
+    assert translator.translate(again, started_at=START + 10)
+    assert translator.translate(raw("bot.start", {"start_time_ms": START + 10}, START + 10))
+    late = raw("order.filled", {**FILL, "timestamp": START + 3}, START + 11)
+    assert not translator.translate(late, started_at=START + 10)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "kind"),
     [

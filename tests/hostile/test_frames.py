@@ -1,7 +1,7 @@
 """Hostile frames, from strangers and from clients that logged in.
 
 Elsewhere: floods of pongs and the end of who never closes in ``tests/ws/test_defences.py``; frames
-that come with the handshake in ``test_handshake.py``.
+that come with the handshake in ``test_handshake.py``; a reset before it is answered in ``test_cut_off.py``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ LEFT: Final = ("auth.disconnect", "left without an auth message")
 SILENT: Final = ("auth.timeout", "no auth message in time")
 ACCEPTED: Final = ("auth.success", "accepted")
 
+OVER_BOTH: Final = pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+
 BEGUN: Final = frame(TEXT, b'{"type":', fin=False)
 
 
@@ -42,6 +44,7 @@ FATAL: dict[str, tuple[bytes, int, Record]] = {
     "a data opcode that is none": (frame(0x3, b"{}"), 1002, BROKEN),
     "a control opcode that is none": (frame(0xB), 1002, BROKEN),
     "invalid UTF-8": (frame(TEXT, b'{"type":"\xff"}'), 1007, BROKEN),
+    "UTF-16": (frame(TEXT, '{"type":"ping"}'.encode("utf-16")), 1007, BROKEN),
     "a surrogate in UTF-8": (frame(TEXT, b'"\xed\xa0\x80"'), 1007, BROKEN),
     "an overlong NUL in UTF-8": (frame(TEXT, b'"\xc0\x80"'), 1007, BROKEN),
     "invalid UTF-8 over fragments": (
@@ -129,6 +132,7 @@ async def test_a_ping_flood_is_answered_for_a_while_and_cut_off(is_client: bool)
         frames, code = await client.closing()
         assert code == 4429
         assert set(frames) == {RawFrame(PONG, b"x")}
+        assert len(frames) < 1_500, "the limit was looked at only after a whole read"
 
 
 async def test_breaking_the_protocol_counts_as_a_failed_login() -> None:
@@ -161,6 +165,7 @@ async def test_a_clients_fragment_that_is_never_finished_holds_nothing_up() -> N
         assert await client.message() == {"type": "pong"}
 
 
+@pytest.mark.bad_requests
 async def test_binary_frames_are_no_messages_even_with_valid_json() -> None:
     async with besieged(ACCEPTED, stays=True) as siege:
         client = await siege.client()
@@ -170,6 +175,7 @@ async def test_binary_frames_are_no_messages_even_with_valid_json() -> None:
         assert await client.message() == {"type": "pong"}
 
 
+@pytest.mark.bad_requests
 async def test_a_binary_login_is_none() -> None:
     async with besieged(("auth.failure", "send JSON in text frames, not binary ones")) as siege:
         client = await siege.stranger()
@@ -216,23 +222,26 @@ async def test_a_reset_during_the_handshake(sent: bytes) -> None:
         client.reset()
 
 
-async def test_a_reset_during_the_login() -> None:
-    async with besieged(LEFT) as siege:
+@OVER_BOTH
+async def test_a_reset_during_the_login(is_tls: bool) -> None:
+    async with besieged(LEFT, is_tls=is_tls) as siege:
         client = await siege.stranger()
         await client.send(text(auth_message())[:20])
         await siege.show()
         client.reset()
 
 
-async def test_a_reset_right_after_the_login() -> None:
-    async with besieged(ACCEPTED) as siege:
+@OVER_BOTH
+async def test_a_reset_right_after_the_login(is_tls: bool) -> None:
+    async with besieged(ACCEPTED, is_tls=is_tls) as siege:
         client = await siege.client()
         await client.send(text(auth_message()))
         client.reset()
 
 
-async def test_a_reset_during_the_broadcast() -> None:
-    async with besieged(ACCEPTED) as siege:
+@OVER_BOTH
+async def test_a_reset_during_the_broadcast(is_tls: bool) -> None:
+    async with besieged(ACCEPTED, is_tls=is_tls) as siege:
         client = await siege.client()
         for number in range(30):
             if number == 10:

@@ -15,6 +15,8 @@ from raw import CLOSE, CONTINUATION, PING, PONG, TEXT, RawClient, RawFrame, fram
 from servers import auth_message
 from siege import Siege, besieged
 
+from passivbot_ws_plugin.event_loop import new_event_loop
+
 #: A phase has so many.
 EXAMPLES: Final = 50
 
@@ -136,6 +138,7 @@ def _type(received: RawFrame) -> str:
     return name
 
 
+@pytest.mark.bad_requests
 @pytest.mark.parametrize(
     ("phase", "right"),
     [(begin, REQUESTS), (before, FRAMES), (after, FRAMES)],
@@ -144,7 +147,7 @@ def _type(received: RawFrame) -> str:
 def test_whatever_is_sent(
     phase: Callable[[Siege, bytes], Coroutine[Any, Any, None]], right: list[bytes]
 ) -> None:
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         exits = AsyncExitStack()
         limits = {"auth_failures": 100_000, "auth_s": 10.0, "handshake_s": 10.0}
         siege = runner.run(exits.enter_async_context(besieged(limits=limits)))

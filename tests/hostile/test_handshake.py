@@ -161,6 +161,7 @@ async def test_plain_http_gets_one_answer_and_the_end(status: int, sent: bytes) 
         assert len(await client.rest()) == int(headers["content-length"])
 
 
+@pytest.mark.bad_requests
 @pytest.mark.parametrize(("sent", "field", "value"), ODD.values(), ids=ODD)
 async def test_an_odd_handshake_makes_a_stranger_as_every_other(sent: bytes, field: str, value: str) -> None:
     async with besieged(("auth.failure", "not valid JSON")) as siege:

@@ -24,6 +24,8 @@ UNKNOWN: Final = (
     "unknown_type",
     "unknown type; there is auth, hello, subscribe, unsubscribe, list_bots, get_config, ping",
 )
+
+pytestmark = pytest.mark.bad_requests
 WRONG_ID: Final = ("invalid_message", "id must be a string or an integer of at most 64 characters")
 
 DIGITS: Final = "9" * 5_000

@@ -2,12 +2,13 @@
 
 ==============================================  ==================================================
 a client that never reads, beside the others    ``tests/ws/test_server.py`` too
-a config full of secrets                        ``tests/ws/test_redaction.py``, ``test_server.py``
+a config full of secrets                        ``tests/ws/test_redaction.py``, ``test_server.py`` too
 closing with stuck clients                      ``tests/ws/test_server.py``
-a password changed while connected              ``tests/ws/test_server.py``, ``test_plugin.py``
+a password changed while connected              ``tests/ws/test_server.py``, ``test_plugin.py`` too
 a port that is taken, and freed later           ``tests/ws/test_plugin.py``
-a source that raises or stalls                  ``tests/hooks/test_sidecar.py``, ``test_liveness.py``
-a plugin that raises, blocks or exits           ``tests/hooks/test_host.py``
+a source that raises or stalls, damaged files   ``test_monitor_files.py``
+a plugin that raises, blocks or exits           ``tests/integration/test_faults.py``
+a true byte a second                            ``test_trickles.py``
 ==============================================  ==================================================
 """
 
@@ -25,11 +26,12 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 import pytest
-from raw import PING, TEXT, RawClient, text
-from servers import auth_message
+from raw import PING, TEXT, RawClient, frame, text
+from servers import PASSWORD, auth_message, make_settings
 from siege import Record, Siege, besieged
 
 from passivbot_hooks import Position
+from passivbot_ws_plugin.connection import Connection
 
 ACCEPTED: Final = ("auth.success", "accepted")
 LEFT: Final = ("auth.disconnect", "left without an auth message")
@@ -75,6 +77,29 @@ async def test_a_client_that_asks_and_never_reads_is_cut_off() -> None:
         await siege.ended()
 
 
+@pytest.mark.parametrize("subscriptions", [None, []], ids=["published", "none"])
+@pytest.mark.parametrize("limit", ["buffer_hard_bytes", "buffer_soft_bytes"])
+async def test_a_client_that_pings_and_never_reads_the_pongs_is_cut_off(
+    subscriptions: list[object] | None, limit: str
+) -> None:
+    """No bot says anything meanwhile. More than is to be unsent, or less and for too long."""
+    limits = {**SLOW, "messages_per_s": 10_000.0, "messages_burst": 100_000}
+    async with besieged(ACCEPTED, limits=limits, stays=True) as siege:
+        client = await siege.attacker(receive_buffer=SMALL)
+        login = json.loads(auth_message()) | ({} if subscriptions is None else {"subscribe": subscriptions})
+        assert (await client.log_in(json.dumps(login)))["success"]
+        [connection] = siege.hostile
+        assert isinstance(connection, Connection)
+        enough = SLOW[limit]
+        pings = frame(PING, b"x" * 125) * 100
+        while connection.unsent_bytes() <= enough and siege.hostile:
+            client.writer.write(pings)
+            await asyncio.sleep(0)
+        assert connection.unsent_bytes() < 2 * SLOW["buffer_hard_bytes"]
+        del connection  # nothing is to be left of it
+        await siege.ended()
+
+
 @pytest.mark.parametrize("is_client", [False, True], ids=["stranger", "client"])
 async def test_who_reads_but_never_pongs_is_closed(is_client: bool) -> None:
     record: Record = ACCEPTED if is_client else ("auth.disconnect", "stopped answering pings")
@@ -108,7 +133,7 @@ async def publishing(siege: Siege) -> AsyncIterator[None]:
 
 async def test_a_stranger_never_gets_statistics_not_in_the_race_either() -> None:
     count = 20
-    limits = {"unauthenticated_per_address": 2 * count, "connections_per_address": 2 * count}
+    limits = {"unauthenticated_per_address": 2 * count, "connections_per_address": 2 * count, "auth_s": 10.0}
     async with besieged(*[("auth.failure", "wrong token")] * count, limits=limits) as siege:
         siege.expected += [ACCEPTED] * count
 
@@ -190,6 +215,49 @@ async def test_what_json_cannot_say_is_said_as_null_or_repaired(changes: dict[st
         assert (document["type"], document["seq"]) == ("statistics", 2)
 
 
+# --- secrets, and their end -------------------------------------------------------------
+
+GUEST: Final = {"password": "a password of the guest's", "scopes": ["statistics", "config"]}
+
+
+async def guest(siege: Siege) -> RawClient:
+    """A client with a key of its own, that got its snapshot."""
+    client = await siege.attacker()
+    assert (await client.log_in(auth_message(str(GUEST["password"]), "guest")))["success"]
+    assert (await client.message())["type"] == "statistics"
+    return client
+
+
+async def test_a_config_full_of_secrets_shows_none_to_a_guest() -> None:
+    secrets = {
+        "websocket_password": PASSWORD,
+        "api": {"secret": "never shown", "passphrase": ["never shown"]},
+    }
+    async with besieged(ACCEPTED, keys={"guest": GUEST}, stays=True) as siege:
+        client = await guest(siege)
+        siege.cache.put_config(
+            "main", {"live": secrets, "plugins": {"websocket": {"keys": {"guest": GUEST}}}}
+        )
+        await client.send(text({"type": "get_config"}))
+        received = await client.frame()
+        assert received.json()["type"] == "config"
+        assert not any(
+            secret in received.payload for secret in (b"never shown", PASSWORD.encode(), b"guest's")
+        )
+
+
+async def test_a_password_changed_while_connected() -> None:
+    async with besieged(ACCEPTED, ("auth.revoked", "credentials changed"), keys={"guest": GUEST}) as siege:
+        client = await guest(siege)
+        changed = make_settings(keys={"guest": {**GUEST, "password": "another password, also long"}})
+        siege.server.use(changed)
+        assert await client.closing() == ([], 4403)
+        siege.expected.append(("auth.failure", "wrong token"))
+        again = await siege.stranger()
+        await again.send(text(auth_message(str(GUEST["password"]), "guest")))
+        assert (await again.closing())[1] == 4401
+
+
 # --- the machine ------------------------------------------------------------------------
 
 
@@ -222,20 +290,33 @@ def descriptors_exhausted() -> Iterator[None]:
 
 
 async def test_descriptors_exhausted_and_free_again() -> None:
-    """Who is in stays in and gets every change; who waits in the kernel's queue gets in afterwards."""
+    """Who is in stays in and gets every change; who came meanwhile gets in afterwards.
+
+    asyncio leaves it in the kernel's queue. uvloop has a descriptor to spare, with which it takes it
+    and hangs up, so that it has to come again.
+    """
     async with besieged(ACCEPTED, complaint="out of system resource", stays=True) as siege:
         waiting = socket.socket()
         waiting.setblocking(False)
         host, _, port = siege.address.removeprefix("ws://").rpartition(":")
-        refused = asyncio.Event()
         loop = asyncio.get_running_loop()
+        refused = asyncio.Event()
         loop.set_exception_handler(lambda _, context: refused.set())
         with descriptors_exhausted():
             await loop.sock_connect(waiting, (host, int(port)))  # the kernel's doing, not the server's
+            hung_up = loop.create_task(loop.sock_recv(waiting, 1))
+            left = loop.create_task(refused.wait())
             async with asyncio.timeout(10):
-                await refused.wait()
+                await asyncio.wait([hung_up, left], return_when=asyncio.FIRST_COMPLETED)
             await siege.show()
         loop.set_exception_handler(None)
-        reader, writer = await asyncio.open_connection(sock=waiting)
-        client = siege.take(RawClient(reader, writer))
+        if hung_up.done():
+            assert hung_up.result() == b""
+            left.cancel()
+            waiting.close()
+            client = await siege.knock()
+        else:
+            hung_up.cancel()
+            await asyncio.wait([hung_up])
+            client = siege.take(RawClient(*await asyncio.open_connection(sock=waiting)))
         assert (await client.log_in(auth_message()))["success"]

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import ssl
 import struct
 from typing import Final
@@ -40,6 +41,12 @@ async def begun(siege: Siege) -> tuple[RawClient, TlsByHand, bytes]:
     async with asyncio.timeout(10):
         flight = await client.reader.read(65_536)
     return client, tls, flight
+
+
+def said_of(siege: Siege, *possible: Record) -> list[Record]:
+    """What is on record of the attackers, of what may be."""
+    records = [(line["event"], line["reason"]) for line in map(json.loads, siege.audit_log.lines[1:])]
+    return [record for record in records if record in possible]
 
 
 # --- before there is TLS ------------------------------------------------------------------
@@ -127,6 +134,16 @@ async def test_a_reset_in_the_handshake(flights: int) -> None:
         await siege.ended()
 
 
+@pytest.mark.parametrize("size", [0, 100, None])
+async def test_an_end_in_the_handshake(size: int | None) -> None:
+    async with besieged(NONE, is_tls=True, limits={"handshake_s": 10.0}) as siege:
+        client = await siege.knock()
+        if size != 0:
+            await client.send(by_hand(siege).hello()[:size])
+        client.writer.write_eof()
+        await client.ended()
+
+
 async def test_a_flood_of_half_open_handshakes_while_the_owner_logs_in() -> None:
     limits = {"unauthenticated_per_address": 3, "handshake_s": 5.0, "auth_s": 5.0}
     refused = ("connection.refused", "unauthenticated_per_address")
@@ -161,10 +178,14 @@ async def test_what_comes_in_the_last_flights_segment_is_heard(is_login: bool) -
 
 
 async def test_the_end_of_tls_in_its_first_segment() -> None:
-    async with besieged(NONE, is_tls=True) as siege:
+    async with besieged(is_tls=True) as siege:
         client, tls, flight = await begun(siege)
         await client.send(tls.finish(flight, handshake("x")) + tls.close_notify())
         await client.ended()
+        await siege.ended()
+        # Whether that was TLS, or a request and the end, is the loop's to say: asyncio's has the end
+        # before anybody knows of the handshake's.
+        siege.expected += said_of(siege, NONE)
 
 
 async def test_a_reset_with_the_last_flight() -> None:
@@ -174,11 +195,7 @@ async def test_a_reset_with_the_last_flight() -> None:
         client.reset()
         await siege.ended()
         # Whether it was heard before it was gone is the kernel's to say.
-        siege.expected += [
-            (record["event"], record["reason"])
-            for record in map(json.loads, siege.audit_log.lines[1:])
-            if (record["event"], record["reason"]) in (NONE, LEFT, ("connection.refused", "no request"))
-        ]
+        siege.expected += said_of(siege, NONE, LEFT, ("connection.refused", "no request"))
 
 
 # --- over TLS ------------------------------------------------------------------------------
@@ -188,7 +205,7 @@ async def test_a_reset_with_the_last_flight() -> None:
 async def test_who_leaves_without_a_close_notify(is_client: bool) -> None:
     async with besieged(ACCEPTED if is_client else LEFT, is_tls=True) as siege:
         client = await (siege.client() if is_client else siege.stranger())
-        client.writer.get_extra_info("socket").shutdown(1)
+        client.shut_down_sending()
         await client.ended()
 
 
@@ -200,6 +217,37 @@ async def test_garbage_in_place_of_a_tls_record() -> None:
             await client.reader.read(65_536)
         await client.send(struct.pack("!BHH", 0x17, 0x0303, 100) + os.urandom(100))
         await client.ended()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, the command")
+@pytest.mark.parametrize("is_client", [False, True], ids=["stranger", "client"])
+async def test_a_renegotiation_is_refused(is_client: bool) -> None:
+    """TLS 1.2's: another handshake in the connection, as often as the client likes. `ssl` asks for none."""
+    record = ACCEPTED if is_client else ("connection.refused", "no request")
+    async with besieged(record, is_tls=True, limits={"handshake_s": 10.0, "auth_s": 10.0}) as siege:
+        command = ("openssl", "s_client", "-tls1_2", "-connect", siege.address.rpartition("/")[2])
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(10):
+                await process.stdout.readuntil(b"Verify return code: ")
+                if is_client:
+                    process.stdin.write(handshake("x") + text(auth_message()))
+                    await process.stdout.readuntil(b'"statistics"')
+                process.stdin.write(b"R\n")
+                said = await process.stdout.read()
+                await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        assert b"no renegotiation" in said
+        await siege.ended()
 
 
 async def test_a_client_that_never_reads_is_cut_off() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import sys
@@ -11,19 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
 from clients import address_of
-from disks import small_disk
 from monitor_files import now_ms, side, state, write_state
 from processes import Process
 from raw import frame, raw
-from servers import auth_message, closed, connect, logged_in, make_settings, receive, write_config
-
-from passivbot_hooks.testing import make_statistics
-from passivbot_ws_plugin.audit import Audit, AuditFile
-from passivbot_ws_plugin.cache import Cache
-from passivbot_ws_plugin.messages import statistics_data
-from passivbot_ws_plugin.server import Server
+from servers import auth_message, closed, logged_in, receive, write_config
+from websockets.exceptions import InvalidMessage
 
 #: ``passivbot-hooks run`` with few descriptors.
 SCARCE = """
@@ -76,22 +68,28 @@ async def test_descriptors_exhausted_and_free_again(tmp_path: Path) -> None:
         async with logged_in(address) as good:
             assert (await receive(good))["seq"] == 1
             async with asyncio.TaskGroup() as group:
-                strangers = [group.create_task(hold(address, f"127.0.0.{n}")) for n in range(2, 52)]
-                await asyncio.to_thread(sidecar.wait_for_line, "Too many open files")
+                hung_up = asyncio.Event()
+                holds = (hold(address, f"127.0.0.{n}", hung_up) for n in range(2, 52))
+                strangers = [group.create_task(each) for each in holds]
+                # asyncio says so; uvloop hangs up, and it is who cannot open a file that says so then.
+                said = group.create_task(asyncio.to_thread(sidecar.wait_for_line, "Too many open files"))
+                shed = group.create_task(hung_up.wait())
+                await asyncio.wait([said, shed], return_when=asyncio.FIRST_COMPLETED)
                 await good.send('{"type":"ping"}')
                 assert (await receive(good))["type"] == "pong"
                 document = state()
                 document["account"]["balance_raw"] = 77.0
                 write_state(bot, document)  # cannot be opened now
-                for stranger in strangers:
-                    stranger.cancel()
+                await said
+                for task in (*strangers, shed):
+                    task.cancel()
             assert (await receive(good))["data"]["balance"] == 77.0
             async with asyncio.timeout(15):
                 while True:
                     try:
                         async with logged_in(address):
                             break
-                    except (OSError, EOFError):  # the second in which nothing is accepted
+                    except (OSError, EOFError, InvalidMessage):  # there are none free yet
                         await asyncio.sleep(0)
         assert await asyncio.to_thread(sidecar.end) == 0
     assert "Traceback" not in sidecar.output
@@ -137,7 +135,8 @@ async def test_plugins_that_raise_exit_and_block_beside_it(tmp_path: Path) -> No
     (tmp_path / "hostile.py").write_text(HOSTILE)
     config = write_config(tmp_path / "live.hjson", dict.fromkeys(names, True))
     command = ("run", config, "--monitor-root", tmp_path, "--poll", "0.02")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    paths = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    environment = {**os.environ, "PYTHONPATH": paths}
     with Process.python("passivbot_hooks", *command, env=environment) as sidecar:
         async with logged_in(address_of(sidecar)) as client:
             seq = (await receive(client))["seq"]
@@ -156,61 +155,12 @@ async def test_plugins_that_raise_exit_and_block_beside_it(tmp_path: Path) -> No
     assert "plugin 'blocks_at_the_end': did not shut down" in sidecar.output
 
 
-async def hold(address: str, source: str) -> None:
+async def hold(address: str, source: str, ended: asyncio.Event) -> None:
     """A connection that says nothing, for as long as it may."""
     async with raw(address, source=source) as client:
         await client.ended()
+        ended.set()
         await asyncio.Event().wait()
-
-
-@pytest.mark.parametrize("required", [True, False])
-async def test_a_full_disk_refuses_logins_and_leaves_clients_in(required: bool, tmp_path: Path) -> None:
-    cache = Cache()
-    cache.put_statistics("main", statistics_data(make_statistics()))
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    with small_disk(folder) as disk:
-        settings = make_settings(audit={"required": required})
-        audit = Audit(AuditFile(disk.path, max_bytes=10_000_000, keep=2))
-        server = Server(settings, cache, audit)
-        address = await server.start()
-        try:
-            async with logged_in(address) as inside:
-                await receive(inside)
-                disk.fill()
-                # The file's own last block may have room for a few records yet.
-                while audit.failure is None:
-                    async with connect(address) as client:
-                        await client.send(auth_message())
-                        answer = await receive(client)
-                        if not answer["success"]:
-                            assert required
-                            assert "cannot record logins now" in answer["message"]
-                            assert await closed(client) == (1013, "logins cannot be recorded")
-                if required:
-                    assert await health(address) == (503, {"status": "unavailable", "reason": "audit"})
-                else:
-                    async with logged_in(address):
-                        pass
-                    assert await health(address) == (200, {"status": "ok"})
-                assert cache.put_statistics("main", statistics_data(make_statistics(balance=2.0)))
-                server.publish("statistics", "main")
-                assert (await receive(inside))["seq"] == 2
-                disk.free()
-                async with logged_in(address):
-                    pass
-                assert await health(address) == (200, {"status": "ok"})
-        finally:
-            await server.stop(5)
-            audit.close()
-
-
-async def health(address: str) -> tuple[int, Any]:
-    async with raw(address) as client:
-        await client.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-        status, headers = await client.response()
-        body = await client.reader.readexactly(int(headers["content-length"]))
-        return status, json.loads(body)
 
 
 async def test_half_a_frame_does_not_hold_up_the_end(tmp_path: Path) -> None:

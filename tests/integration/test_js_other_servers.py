@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import schemas
 from js_watcher import needs_node, watching
 from servers import make_settings
 from websockets.asyncio.server import ServerConnection, serve
@@ -32,7 +33,7 @@ async def say(connection: ServerConnection, **message: Any) -> None:
 
 
 async def hear(connection: ServerConnection) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(await connection.recv())
+    message: dict[str, Any] = schemas.check_request(json.loads(await connection.recv()))
     return message
 
 
@@ -51,7 +52,7 @@ async def test_a_server_of_the_published_interface_alone_is_enough() -> None:
         await say(connection, type="auth_result", success=True, message="Authentication successful")
         await say(connection, type="statistics", data=state)
         async for frame in connection:
-            match json.loads(frame)["type"]:
+            match schemas.check_request(json.loads(frame))["type"]:
                 case "ping":
                     await say(connection, type="pong")
                 case "get_config":

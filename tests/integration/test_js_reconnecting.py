@@ -137,6 +137,7 @@ async def test_a_revoked_key_does_not_come_back() -> None:
     assert [line[1]["code"] for line in told if line[0] == "state"] == [4403]
 
 
+@pytest.mark.bad_requests
 async def test_a_client_gone_mad_does_not_come_back() -> None:
     async with serving() as (_, address), cutting_proxy(address) as proxy:
         async with watching(proxy.address) as watcher:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from clients import address_of, log_in, receive, receive_statistics
-from monitor_files import write_state
+from monitor_files import published_figures, shown, write_state
 from processes import Process
 from servers import write_config
 
@@ -27,33 +27,6 @@ pytestmark = pytest.mark.skipif(
 
 ROOTS = sorted({path.parents[2] for path in FILES.glob("*/*/*/state.latest.json")}) if FILES else []
 SERIES = sorted(FILES.glob("*-state-series")) if FILES else []
-
-
-def published_figures(document: Any) -> dict[str, Any]:
-    """The published fields of a state, by hand."""
-    positions = [
-        {"symbol": symbol, "side": side, "size": abs(values["size"]), "entry_price": values["price"]}
-        for symbol, sides in document["positions"].items()
-        for side, values in sides.items()
-        if values["size"] != 0
-    ]
-    return {
-        "balance": document["account"]["balance_raw"],
-        "upnl": pytest.approx(
-            sum(v["upnl"] for sides in document["positions"].values() for v in sides.values() if v["size"])
-        ),
-        "open_orders_count": sum(len(orders) for orders in document["open_orders"].values()),
-        "active_symbols_count": sum(market["active_symbol"] for market in document["market"].values()),
-        "positions": positions,
-    }
-
-
-def shown(data: dict[str, Any]) -> dict[str, Any]:
-    """The same fields of a statistics message."""
-    fields = ("balance", "upnl", "open_orders_count", "active_symbols_count")
-    keys = ("symbol", "side", "size", "entry_price")
-    positions = [{key: position[key] for key in keys} for position in data["positions"]]
-    return {**{field: data[field] for field in fields}, "positions": positions}
 
 
 def run(tmp_path: Path, root: Path, user: str) -> Process:

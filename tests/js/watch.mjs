@@ -18,6 +18,15 @@ function tell(...parts) {
   process.stdout.write(`${JSON.stringify(parts)}\n`);
 }
 
+/** Tells what comes over the wire too: what the module makes of it does not show whether it came whole. */
+class ToldSocket extends WebSocket {
+  /** @param {string} url */
+  constructor(url) {
+    super(url);
+    this.addEventListener("message", (/** @type {MessageEvent} */ { data }) => tell("received", data));
+  }
+}
+
 /** @type {Record<string, object>} */
 const CALLBACKS = {
   statistics: {
@@ -34,7 +43,7 @@ const CALLBACKS = {
 const connection = connect({
   ...options,
   ...Object.assign({}, ...channels.map((/** @type {string} */ channel) => CALLBACKS[channel])),
-  WebSocket,
+  WebSocket: ToldSocket,
   onState: (state) => {
     tell("state", state);
     if (state.state === "ended") process.stdin.destroy(); // nothing is left to be done

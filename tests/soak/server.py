@@ -34,7 +34,12 @@ def census() -> dict[str, int]:
 
 def report(signum: int, frame: object) -> None:
     """Print the census, from a thread: the handler may have interrupted anything."""
-    threading.Thread(target=lambda: print("census", json.dumps(census()), flush=True)).start()
+    threading.Thread(target=print_census).start()
+
+
+def print_census() -> None:
+    # In one piece: what is logged meanwhile, to the same pipe perhaps, is not to come within the line.
+    print(f"census {json.dumps(census())}\n", end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -99,21 +99,28 @@ def test_an_expired_key_is_refused_in_the_words_of_a_wrong_one() -> None:
     authenticator = Authenticator([expiring], wall_clock=lambda: now[0])
     principal = authenticator.check_token(Auth(TOKEN, "client_A_key"))
     assert isinstance(principal, Principal)
-    assert authenticator.is_valid(principal)
+    assert authenticator.why_revoked(principal) is None
     now[0] = 1_000.0
     refusal = authenticator.check_token(Auth(TOKEN, "client_A_key"))
     assert refusal == Refusal("key expired", WRONG_CREDENTIALS)
-    assert not authenticator.is_valid(principal)
+    assert authenticator.why_revoked(principal) == "key expired"
 
 
 def test_who_logged_in_may_stay_only_if_nothing_of_the_credential_changed() -> None:
     principal = Principal(OTHER, "token")
-    assert AUTHENTICATOR.is_valid(principal)
-    assert not Authenticator([PUBLISHED]).is_valid(principal)
-    assert not Authenticator([PUBLISHED, credential("dashboard", "changed", ("statistics",))]).is_valid(
-        principal
-    )
-    assert not Authenticator([PUBLISHED, credential("dashboard", "another password")]).is_valid(principal)
+    assert AUTHENTICATOR.why_revoked(principal) is None
+    for changed in (
+        [],
+        [credential("dashboard", "changed", ("statistics",))],
+        [credential("dashboard", "another password")],
+    ):
+        assert Authenticator([PUBLISHED, *changed]).why_revoked(principal) == "credentials changed"
+
+
+def test_who_logged_in_by_token_may_not_stay_where_it_is_denied_now() -> None:
+    denying = Authenticator([PUBLISHED], "deny")
+    assert denying.why_revoked(Principal(PUBLISHED, "token")) == "token denied by auth.token"
+    assert denying.why_revoked(Principal(PUBLISHED, "scram")) is None
 
 
 def test_a_key_part_that_is_ours_may_be_shown() -> None:

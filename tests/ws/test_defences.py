@@ -119,8 +119,28 @@ async def test_a_stricter_policy_reaches_who_is_in(cache: Cache) -> None:
         server.use(make_settings(config_secrets="mask"))
         await client.send('{"type":"get_config"}')
         assert (await receive(client))["data"]["live"]["websocket_password"] == "********"
-        server.use(make_settings(auth={"token": "deny"}))
-        assert (await closed(client))[0] == 4403
+        with recording() as log:
+            server.use(make_settings(auth={"token": "deny"}))
+            assert await closed(client) == (4403, "token denied by auth.token")
+        assert [json.loads(line)["reason"] for line in log.lines] == ["token denied by auth.token"]
+
+
+async def test_who_is_sent_away_and_stays_is_on_record_once(cache: Cache) -> None:
+    async with serving(cache) as (server, address), raw(address) as client:
+        await client.log_in(auth_message())
+        with recording() as log:
+            server.use(make_settings("another password of some length"))
+            assert (await client.closing())[1] == 4403
+            server.use(make_settings("a third password of some length"))  # it has not closed yet
+            await client.ended()
+        assert [json.loads(line)["event"] for line in log.lines] == ["auth.revoked"]
+
+
+async def test_a_connection_has_one_name_in_the_record(cache: Cache) -> None:
+    with recording() as log:
+        async with serving(cache) as (server, address), logged_in(address):
+            [connection] = server._admitted
+            assert connection.visitor().conn == (await log.next())["conn"]
 
 
 async def test_the_owner_logs_in_from_elsewhere_while_an_attacker_is_locked(cache: Cache) -> None:
@@ -235,6 +255,27 @@ async def test_keys_are_added_changed_and_taken_away_while_it_runs(cache: Cache)
                 assert await closed(again) == (4403, "credentials changed")
             await published.send('{"type":"ping"}')
             assert (await receive(published))["type"] == "pong"
+
+
+async def test_a_key_that_has_every_place_it_may_have_leaves_the_owner_room(cache: Cache) -> None:
+    limits = {"connections_per_key": 2}
+    async with serving(cache, limits=limits, keys={"dashboard": DASHBOARD}) as (_, address):
+        async with connect(address) as first, connect(address) as second:
+            for client in (first, second):
+                await client.send(key_message("dashboard", DASHBOARD))
+                assert (await receive(client))["success"]
+            async with connect(address) as third:
+                await third.send(key_message("dashboard", DASHBOARD))
+                answer = await receive(third)
+                assert not answer["success"]
+                assert "too many connections with this key" in answer["message"]
+                assert await closed(third) == (1013, "too many connections with this key")
+            async with logged_in(address), logged_in(address), logged_in(address):
+                pass
+            await second.close()
+            async with connect(address) as third:
+                await third.send(key_message("dashboard", DASHBOARD))
+                assert (await receive(third))["success"]
 
 
 async def test_an_expired_key_ends_live_connections(cache: Cache) -> None:

@@ -150,6 +150,16 @@ def test_who_comes_back_gets_the_events_since() -> None:
     assert due(events(cache, since={"main": Place(cache.epoch, 99)})) == []
 
 
+def test_who_comes_back_from_the_future_gets_what_happens_from_now_on() -> None:
+    cache = Cache()
+    put_event(cache, 1)
+    feed = events(cache, since={"main": Place(cache.epoch, 99)})
+    assert due(feed) == []
+    put_event(cache, 2)
+    feed.touch("main")
+    assert due(feed) == [("event", "main", 2)]
+
+
 def test_of_a_bot_that_appeared_while_it_was_away_it_gets_all() -> None:
     cache = Cache()
     put_event(cache, 5, "old")

@@ -9,7 +9,13 @@ from passivbot_ws_plugin.gate import Gate
 from passivbot_ws_plugin.options import Limits
 from passivbot_ws_plugin.rate import TokenBucket
 
-LIMITS = Limits(unauthenticated=4, unauthenticated_per_address=2, connections=6, connections_per_address=3)
+LIMITS = Limits(
+    unauthenticated=4,
+    unauthenticated_per_address=2,
+    connections=6,
+    connections_per_address=3,
+    connections_per_key=2,
+)
 
 
 class Guests:
@@ -29,8 +35,8 @@ class Guests:
         self.inside[self._last] = peer
         return self._last
 
-    def promote(self, guest: int) -> None:
-        self.gate.promote(guest, self.inside[guest])
+    def promote(self, guest: int, limited_key: str | None = None) -> bool:
+        return self.gate.promote(guest, self.inside[guest], limited_key)
 
     def leave(self, guest: int) -> None:
         self.gate.leave(guest, self.inside.pop(guest))
@@ -52,6 +58,22 @@ def test_connections_of_one_address() -> None:
     assert guests.enter("a") == (429, "connections_per_address")
     guests.leave(1)
     assert guests.enter("a") == 5
+
+
+def test_connections_of_one_limited_key() -> None:
+    guests = Guests()
+    numbers = [guests.enter(peer) for peer in "abcd"]
+    assert numbers == [1, 2, 3, 4]
+    assert [guests.promote(1, "phone"), guests.promote(2, "phone")] == [True, True]
+    assert not guests.promote(3, "phone")
+    assert guests.promote(3, "page")
+    assert guests.promote(4)
+    guests.leave(1)
+    assert guests.enter("a") == 5
+    assert guests.promote(5, "phone")
+    for guest in tuple(guests.inside):
+        guests.leave(guest)
+    assert not guests.gate._keys
 
 
 def test_all_strangers_and_all_connections() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 
 import pytest
@@ -25,6 +26,22 @@ async def test_a_shortage_is_said_once_in_a_while_and_a_bug_with_its_traceback(
     assert "ZeroDivisionError: in a callback" in caplog.text
     handler(loop, {"message": "no exception"})
     assert "no exception" in caplog.text
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+async def test_what_the_system_is_short_of(number: int, caplog: pytest.LogCaptureFixture) -> None:
+    LoopErrors()(asyncio.get_running_loop(), {"message": "x", "exception": OSError(number, "short")})
+    assert "event=loop.short_of message=x reason=short" in caplog.text
+
+
+@pytest.mark.parametrize("exc", [OSError(errno.EIO, "no shortage"), OSError("no shortage")])
+async def test_another_error_of_the_system_s_has_its_traceback(
+    exc: OSError, caplog: pytest.LogCaptureFixture
+) -> None:
+    LoopErrors()(asyncio.get_running_loop(), {"message": "x", "exception": exc})
+    assert "event=loop.failed" in caplog.text
+    assert caplog.records[0].exc_info is not None
+    assert caplog.records[0].exc_info[1] is exc
 
 
 async def test_a_server_stopped_while_short_is_no_error(caplog: pytest.LogCaptureFixture) -> None:

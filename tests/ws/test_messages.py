@@ -1,34 +1,40 @@
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passivbot_hooks import Health, Position
-from passivbot_hooks.testing import make_statistics
+from passivbot_hooks import Event, Health, Position, Statistics
+from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin.errors import ProtocolError
 from passivbot_ws_plugin.messages import (
     Auth,
     AuthResult,
     ConfigMessage,
     Error,
+    EventData,
     GetConfig,
     Ping,
     Pong,
+    StatisticsData,
     StatisticsMessage,
     clean,
     decode,
     echo,
     encode,
     encode_value,
+    event_data,
     statistics_data,
 )
+from passivbot_ws_plugin.messages.statistics import HealthData, PositionData
 
 
 def test_the_published_messages_are_to_the_letter() -> None:
@@ -54,6 +60,33 @@ def test_statistics_have_the_published_fields_first() -> None:
     assert message["data"]["balance"] == 10_000.5
     assert list(message["data"]["positions"][0])[:4] == ["symbol", "side", "size", "entry_price"]
     assert message["data"]["health"]["fills"] == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "on_the_wire", "beside"),
+    [
+        (Statistics, StatisticsData, set()),
+        (Position, PositionData, set()),
+        (Health, HealthData, set()),
+        (Event, EventData, {"seq"}),
+    ],
+)
+def test_every_field_of_the_models_is_on_the_wire_and_no_other(
+    model: Any, on_the_wire: Any, beside: set[str]
+) -> None:
+    names = {field.name for field in dataclasses.fields(model)}
+    assert names - beside == {field.name for field in msgspec.structs.fields(on_the_wire)}
+
+
+def test_every_field_is_carried_over() -> None:
+    position = Position("BTC/USDT:USDT", "long", 1.0, 2.0, 3.0, 4.0, 5.0)
+    health = Health(1, 2, 3, 4, 5, 6, 7, 8.0)
+    stats = Statistics(1, 2.0, 3.0, 4, 5, (position,), "bybit", "USDT", "stale", 6.0, health, "8.1.0")
+    carried = msgspec.to_builtins(statistics_data(stats))
+    assert carried == {**dataclasses.asdict(stats), "positions": [dataclasses.asdict(position)]}
+    event = make_event()
+    told = {field.name: getattr(event, field.name) for field in dataclasses.fields(Event)}
+    assert {**msgspec.to_builtins(event_data(event)), "seq": 0} == told
 
 
 def test_what_json_cannot_say_never_reaches_the_wire() -> None:
@@ -173,6 +206,7 @@ BAD = [
 ]
 
 
+@pytest.mark.bad_requests
 @pytest.mark.parametrize(("frame", "code"), BAD, ids=[frame[:30] for frame, _ in BAD])
 def test_bad_messages_have_their_code(frame: str, code: str) -> None:
     with pytest.raises(ProtocolError) as caught:
@@ -180,6 +214,7 @@ def test_bad_messages_have_their_code(frame: str, code: str) -> None:
     assert caught.value.code == code
 
 
+@pytest.mark.bad_requests
 def test_a_binary_frame_is_refused_even_with_valid_json() -> None:
     with pytest.raises(ProtocolError, match="text frames"):
         decode(b'{"type":"ping"}')
@@ -194,6 +229,7 @@ def test_depth_16_is_not_too_deep() -> None:
     assert decode('{"type":"ping","x":' + "[" * 15 + "]" * 15 + "}") == Ping()
 
 
+@pytest.mark.bad_requests
 def test_a_bad_message_with_a_good_id_is_answered_with_it() -> None:
     with pytest.raises(ProtocolError) as caught:
         decode('{"type":"nonsense","id":9}')
@@ -215,6 +251,7 @@ _frames = (
 )
 
 
+@pytest.mark.bad_requests
 @given(_frames)
 def test_decoding_raises_a_protocol_error_or_nothing(frame: str | bytes) -> None:
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import socket
@@ -16,10 +17,12 @@ import pytest
 from clients import close_code, connect, log_in, receive, receive_statistics
 from servers import PASSWORD, auth_message, free_port, make_config
 from servers import connect as connect_async
+from websockets.exceptions import ConnectionClosed
 
 from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin import WebSocketPlugin
 from passivbot_ws_plugin import serving as serving_module
+from passivbot_ws_plugin.cache import Cache
 
 
 def config(*, port: int = 0, password: str | None = PASSWORD, **options: Any) -> dict[str, Any]:
@@ -69,6 +72,54 @@ def test_events_and_changes_of_the_config_reach_who_subscribed(plugin: WebSocket
         assert receive(client)["values"] == {"/added": 1}
 
 
+def test_what_happened_is_told_before_the_statistics_that_show_what_came_of_it(
+    plugin: WebSocketPlugin,
+) -> None:
+    plugin.on_config_loaded("main", config())
+    with log_in(plugin.wait_listening(10)) as client:
+        receive(client)
+        client.send('{"type":"subscribe","channel":"events"}')
+        assert receive(client)["type"] == "subscribed"
+        assert plugin._worker is not None
+        entered, release = threading.Event(), threading.Event()
+
+        def stall() -> None:
+            entered.set()
+            release.wait(10)
+
+        plugin._worker._ready.result(0).call_soon_threadsafe(stall)
+        assert entered.wait(10)
+        plugin.on_stats_updated("main", make_statistics())
+        plugin.on_event("main", make_event(seq=1))
+        release.set()
+        assert [receive(client)["type"] for _ in range(2)] == ["event", "statistics"]
+
+
+def test_a_bug_with_one_snapshot_ends_nothing(
+    plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin.on_config_loaded("main", config())
+    with log_in(plugin.wait_listening(10)) as client:
+        assert receive(client)["code"] == "unavailable"
+        is_called = threading.Event()
+
+        def fail(*_: object) -> bool:
+            is_called.set()
+            raise ZeroDivisionError
+
+        with monkeypatch.context() as broken:
+            broken.setattr(Cache, "put_statistics", fail)
+            plugin.on_stats_updated("main", make_statistics())
+            assert is_called.wait(10)
+        plugin.on_stats_updated("main", make_statistics(balance=3.0))
+        assert receive_statistics(client)["data"]["balance"] == 3.0
+    assert caplog.text.count("worker.failed what=statistics bot=main") == 1
+
+
+def worker_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "websocket-worker"]
+
+
 def test_importing_or_making_it_starts_nothing() -> None:
     before = threading.active_count()
     WebSocketPlugin().on_shutdown()
@@ -80,7 +131,7 @@ def test_shutdown_ends_the_thread_and_it_can_start_again(plugin: WebSocketPlugin
         plugin.on_config_loaded("main", config())
         assert plugin.wait_listening(10)
         plugin.on_shutdown()
-        assert not [thread for thread in threading.enumerate() if thread.name == "websocket-worker"]
+        assert not worker_threads()
         assert plugin.wait_listening(0) is None
 
 
@@ -107,6 +158,11 @@ def test_a_wrong_setting_is_one_error_and_the_last_good_ones_stay(
         assert "live.websocket_port" in caplog.text
         client.send('{"type":"ping"}')
         assert receive(client)["type"] == "pong"
+        client.send('{"type":"get_config"}')
+        assert receive(client)["data"]["live"]["websocket_password"] == "********"
+        plugin.on_config_loaded("main", config())
+        client.send('{"type":"get_config"}')
+        assert receive(client)["data"]["live"]["websocket_password"] == PASSWORD
 
 
 def test_a_changed_password_takes_effect_without_a_restart(plugin: WebSocketPlugin) -> None:
@@ -118,6 +174,40 @@ def test_a_changed_password_takes_effect_without_a_restart(plugin: WebSocketPlug
         assert close_code(client) == 4403
     with log_in(address, "another password, also long"):
         pass
+
+
+NEW_SECRET = "a secret that is not for those before it"
+
+#: What a config becomes, with a new secret in it, when nobody who is in may see that.
+SECRETIVE = {
+    "another password": {"password": NEW_SECRET},
+    "another password and place": {"password": NEW_SECRET, "host": "127.0.0.2"},
+    "another policy": {"config_secrets": "mask"},
+    "a setting that is refused": {"password": NEW_SECRET, "port": 99_999},
+    "no password": {"password": None},
+}
+
+
+@pytest.mark.parametrize("change", SECRETIVE.values(), ids=SECRETIVE.keys())
+def test_a_new_secret_is_judged_by_the_settings_that_come_with_it(
+    plugin: WebSocketPlugin, change: dict[str, Any]
+) -> None:
+    plugin.on_config_loaded("main", config())
+    with log_in(plugin.wait_listening(10)) as client:
+        assert receive(client)["code"] == "unavailable"
+        client.send('{"type":"subscribe","channel":"config"}')
+        assert receive(client)["type"] == "subscribed"
+        assert receive(client)["type"] == "config_changed"
+        host = change.get("host", "127.0.0.1")
+        changed = config(**{name: value for name, value in change.items() if name != "host"})
+        changed["live"] |= {"api_key": NEW_SECRET, "websocket_host": host}
+        plugin.on_config_loaded("main", changed)
+        told: list[dict[str, Any]] = []
+        with contextlib.suppress(ConnectionClosed):
+            client.send('{"type":"get_config","id":1}')
+            while not told or told[-1].get("id") != 1:
+                told.append(receive(client))
+        assert NEW_SECRET not in json.dumps(told)
 
 
 def test_a_password_taken_away_closes_the_door(plugin: WebSocketPlugin) -> None:
@@ -177,6 +267,28 @@ def test_another_port_ends_the_wait_for_a_taken_one(
         assert plugin.wait_listening(0.2) is None
         plugin.on_config_loaded("main", config())
         assert plugin.wait_listening(10) is not None
+
+
+def test_another_port_is_tried_as_often_as_the_first_one_was(
+    plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving_module, "RETRY_FIRST_S", 0.01)
+    with socket.socket() as first, socket.socket() as second:
+        for holder in (first, second):
+            holder.bind(("127.0.0.1", 0))
+            holder.listen()
+            port = holder.getsockname()[1]
+            plugin.on_config_loaded("main", config(port=port))
+            pauses: list[str] = []
+            deadline = time.monotonic() + 10
+            while len(pauses) < 4:
+                assert time.monotonic() < deadline
+                plugin.wait_listening(0.01)
+                lines = [
+                    line for line in caplog.messages if "server.cannot_listen" in line and f":{port} " in line
+                ]
+                pauses = [line.rpartition("next_try_s=")[2] for line in lines]
+            assert pauses[:4] == ["0.01", "0.02", "0.04", "0.08"]
 
 
 @pytest.mark.parametrize(
@@ -258,6 +370,23 @@ def test_a_setting_that_cannot_work_is_one_error_and_a_mended_one_is_served(
     plugin.on_config_loaded("main", config())
     with log_in(plugin.wait_listening(10)):
         pass
+
+
+def test_a_certificate_that_cannot_be_read_moves_no_server(
+    plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    plugin.on_config_loaded("main", config())
+    with log_in(plugin.wait_listening(10)) as client:
+        assert receive(client)["code"] == "unavailable"
+        for number in range(2):
+            plugin.on_config_loaded("main", config(tls={"cert": "nowhere", "key": f"nowhere {number}"}))
+            client.send('{"type":"get_config"}')
+            assert receive(client)["data"]["live"]["websocket_password"] == "********"
+        plugin.on_config_loaded("main", config())
+        client.send('{"type":"get_config"}')
+        assert receive(client)["data"]["live"]["websocket_password"] == PASSWORD
+    assert "settings.refused" in caplog.text
+    assert "server.stopped" not in caplog.text
 
 
 def test_another_path_moves_the_record(plugin: WebSocketPlugin, tmp_path: Path) -> None:

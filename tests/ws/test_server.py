@@ -85,6 +85,7 @@ async def test_one_snapshot_for_each_bot() -> None:
         assert [await receive(client) for _ in payloads] == [json.loads(payload) for payload in payloads]
 
 
+@pytest.mark.bad_requests
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
@@ -146,6 +147,7 @@ async def test_a_message_beyond_the_limit_before_the_login(audit_log: AuditLog) 
     assert (record["event"], record["reason"]) == ("auth.failure", "message too large")
 
 
+@pytest.mark.bad_requests
 async def test_the_limit_is_higher_after_the_login() -> None:
     async with serving() as (_, address), logged_in(address) as client:
         await receive(client)
@@ -155,6 +157,7 @@ async def test_the_limit_is_higher_after_the_login() -> None:
         assert (await closed(client))[0] == 1009
 
 
+@pytest.mark.bad_requests
 async def test_bad_messages_are_answered_and_the_tenth_closes() -> None:
     async with serving() as (_, address), logged_in(address) as client:
         await receive(client)

@@ -23,6 +23,8 @@ from passivbot_ws_plugin.rate import TokenBucket
 from passivbot_ws_plugin.scram import MECHANISM
 from passivbot_ws_plugin.session import Answer, Session
 
+pytestmark = pytest.mark.bad_requests
+
 PUBLISHED = Credential(KEY, PASSWORD, frozenset({"statistics", "config", "events"}), None, "path")
 AUTHENTICATOR = Authenticator([PUBLISHED])
 GOOD = auth_message()

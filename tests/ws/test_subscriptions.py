@@ -93,6 +93,7 @@ def test_a_subscription_is_answered_with_what_counts(cache: Cache) -> None:
     assert (answer.channel, answer.feed) == ("events", None)
 
 
+@pytest.mark.bad_requests
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
@@ -105,7 +106,9 @@ def test_a_subscription_is_answered_with_what_counts(cache: Cache) -> None:
         ({"channel": "events", "symbols": ["\ud800"]}, "half a surrogate pair"),
         ({"channel": "statistics", "since": {"\ud800": {"epoch": "e", "seq": 1}}}, "half a surrogate pair"),
         ({"channel": "statistics", "mode": "diff"}, "subscribe needs channel"),
+        ({"channel": "events", "since": {"a": {"epoch": "\ud800", "seq": 1}}}, "half a surrogate pair"),
         ({"channel": "statistics", "max_rate": 0}, "subscribe needs channel"),
+        ({"channel": "statistics", "max_rate": 5e-324}, "subscribe needs channel"),
         ({"channel": "statistics", "max_rate": 1001}, "subscribe needs channel"),
         ({"channel": "statistics", "max_rate": True}, "subscribe needs channel"),
         ({"channel": "statistics", "since": {"main": 5}}, "subscribe needs channel"),
@@ -140,6 +143,7 @@ def test_what_the_key_may_not_see_it_cannot_subscribe_to(cache: Cache, channel: 
     assert answer.feed is None
 
 
+@pytest.mark.bad_requests
 def test_a_login_that_asks_for_nothing_is_given_what_is_published(cache: Cache) -> None:
     [answer] = session(cache).begin(None)
     assert answer.payload is None
@@ -202,6 +206,7 @@ async def test_from_the_published_subscription_to_deltas_without_a_second_snapsh
         assert await receive(client) == {"type": "pong"}
 
 
+@pytest.mark.bad_requests
 async def test_a_login_that_subscribes_goes_on_where_it_stood(cache: Cache) -> None:
     async with serving(cache) as (server, address):
         change(server, cache, balance=1.0)
@@ -224,6 +229,18 @@ async def test_a_login_that_subscribes_goes_on_where_it_stood(cache: Cache) -> N
         assert (said[2]["base"], said[4]["seq"]) == (1, 2)
 
 
+async def test_a_login_subscribes_to_a_channel_once(cache: Cache) -> None:
+    async with serving(cache) as (_, address), connect(address) as client:
+        await client.send(login({"channel": "events"}, {"channel": "config"}, {"channel": "events", "id": 1}))
+        said = [await receive(client) for _ in range(5)]
+    assert [message["type"] for message in said] == [
+        "auth_result", "subscribed", "subscribed", "config_changed", "error",
+    ]  # fmt: skip
+    assert said[4] == {
+        "type": "error", "code": "invalid_message", "message": "events stands here twice", "id": 1,
+    }  # fmt: skip
+
+
 async def test_scram_carries_subscriptions_too(cache: Cache) -> None:
     async with serving(cache) as (_, address), connect(address) as client:
         scram = ScramClient([MECHANISM], KEY, PASSWORD)
@@ -237,7 +254,8 @@ async def test_scram_carries_subscriptions_too(cache: Cache) -> None:
         assert (await receive(client))["channel"] == "events"
 
 
-@pytest.mark.parametrize("subscriptions", ["statistics", {"channel": "events"}, [{"channel": "events"}] * 9])
+@pytest.mark.bad_requests
+@pytest.mark.parametrize("subscriptions", ["statistics", {"channel": "events"}, [{"channel": "events"}] * 4])
 async def test_a_login_whose_subscriptions_are_no_short_list_is_none(
     cache: Cache, subscriptions: Any
 ) -> None:

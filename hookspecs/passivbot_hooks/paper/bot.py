@@ -37,10 +37,11 @@ class PaperBot:
         symbols: int = 20,
         seed: int | None = None,
     ) -> None:
-        self.market = PaperMarket(symbols, seed=seed)
+        self._started_ms = now_ms()
+        # After the ids of every earlier run: a fill whose id was told already is not told again.
+        self.market = PaperMarket(symbols, seed=seed, first_id=self._started_ms * 1000)
         self._exchange = exchange
         self._user = user
-        self._started_ms = now_ms()
         runtime = {"passivbot_version": f"paper {version('passivbot-hooks')}", "schema_version": 1}
         self._runtime = runtime
         self.publisher = MonitorPublisher(root, exchange, user, runtime)

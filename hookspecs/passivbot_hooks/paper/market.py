@@ -76,15 +76,20 @@ class PaperSymbol:
 class PaperMarket:
     """A wallet, some symbols and the orders of a simple grid on each side of each.
 
+    Args:
+        symbols: How many symbols to trade.
+        seed: For the same walk again.
+        first_id: The first order's id; an exchange never gives one twice.
+
     Attributes:
         balance: The wallet, in the quote currency.
         symbols: The symbols, by name.
         orders: The orders that wait, by id.
     """
 
-    def __init__(self, symbols: int, *, seed: int | None = None) -> None:
+    def __init__(self, symbols: int, *, seed: int | None = None, first_id: int = 1) -> None:
         self._random = random.Random(seed)
-        self._next_id = 1
+        self._next_id = first_id
         self._entry_cost = _START_BALANCE * _WALLET_EXPOSURE_LIMIT / (symbols * 2 * _ENTRIES_MAX)
         self.balance = _START_BALANCE
         self.orders: dict[str, PaperOrder] = {}

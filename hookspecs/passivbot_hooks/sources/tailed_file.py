@@ -28,11 +28,13 @@ class TailedFile:
 
     Attributes:
         overlong: Lines skipped because of their length.
+        passed_over: Where it began at the end: the last of what was in the file before, some lines of it.
     """
 
     def __init__(self, path: Path, *, from_end: bool) -> None:
         self.path = path
         self.overlong = 0
+        self.passed_over = b""
         self._from_end = from_end
         self._file: BinaryIO | None = None
         self._identity: tuple[int, int] | None = None
@@ -86,9 +88,11 @@ class TailedFile:
     def _seek_last_line(self, file: BinaryIO, size: int) -> None:
         """Go to the start of the line that is being written now, or to the end."""
         start = max(0, size - LINE_MAX_BYTES)
-        newline = os.pread(file.fileno(), size - start, start).rfind(b"\n")
+        raw = os.pread(file.fileno(), size - start, start)
+        newline = raw.rfind(b"\n")
         if newline >= 0 or start == 0:
             self._position = start + newline + 1
+            self.passed_over = raw[: newline + 1]
         else:
             self._position, self._is_skipping = size, True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 from disks import Disk, SmallFiles, mount, small_disk
 
-from passivbot_ws_plugin.audit import Audit, Visitor
+from passivbot_ws_plugin.audit import LOGGER_NAME, Audit, Visitor
 from passivbot_ws_plugin.audit.file import AuditFile
 from passivbot_ws_plugin.audit.store import rotated, store_key
 from passivbot_ws_plugin.audit.verify import verify
@@ -147,7 +148,9 @@ def test_it_rotates_on_a_full_disk_and_goes_on(disk: Disk, caplog: pytest.LogCap
 
 def test_the_caller_is_told_and_the_log_says_it_once(disk: Disk, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    audit = Audit(AuditFile(disk.path, max_bytes=1_000_000, keep=2))
+    # So much time between two logins that each is a line of its own.
+    clock = itertools.count(0, 10).__next__
+    audit = Audit(AuditFile(disk.path, max_bytes=1_000_000, keep=2), clock=clock)
     assert audit.open()
 
     def login() -> bool:
@@ -175,6 +178,24 @@ def test_the_caller_is_told_and_the_log_says_it_once(disk: Disk, caplog: pytest.
     assert f"path={disk.path} lost=1" in caplog.text
     audit.close()
     assert verify(disk.path).fault is None
+
+
+@pytest.mark.parametrize("is_required", [True, False])
+def test_who_is_let_in_all_the_same_is_on_the_logger(
+    disk: Disk, caplog: pytest.LogCaptureFixture, is_required: bool
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock = itertools.count(0, 10).__next__
+    audit = Audit(AuditFile(disk.path, max_bytes=1_000_000, keep=2), clock=clock, is_required=is_required)
+    assert audit.open()
+    disk.fill()
+    while audit.record("auth.success", VISITOR, reason="accepted", latency_s=0):
+        pass
+    caplog.clear()
+    assert not audit.record("auth.success", VISITOR, reason="accepted", latency_s=0)
+    lines = [record for record in caplog.records if record.name == LOGGER_NAME]
+    assert len(lines) == (0 if is_required else 1)
+    audit.close()
 
 
 def test_a_read_only_disk(read_only: Path, caplog: pytest.LogCaptureFixture) -> None:

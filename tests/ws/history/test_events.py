@@ -69,10 +69,19 @@ def test_so_many_are_kept_and_the_rest_is_a_gap(monkeypatch: pytest.MonkeyPatch)
     history = EventHistory("main", "e")
     put(history, 1, 2, 3, 4, 5)
     assert due(history, 1) == [("gap", 2, 2), ("event", 3, 3), ("event", 4, 4), ("event", 5, 5)]
-    monkeypatch.setattr(module, "EVENTS_MAX_BYTES", 1)
-    put(history, 6)
-    assert due(history, 4) == []  # none fits, not even the last
-    put(history, 7)
+
+
+def test_one_that_is_too_large_to_be_kept_is_a_gap_at_once() -> None:
+    history = EventHistory("main", "e")
+    put(history, 1, details={"text": "x" * module.EVENTS_MAX_BYTES})
+    assert due(history, 0) == [("gap", 1, 1)]
+    assert due(history, 1) == []
+    put(history, 2)
+    assert due(history, 0) == [("gap", 1, 1), ("event", 2, 2)]
+    put(history, 3, details={"text": "x" * module.EVENTS_MAX_BYTES})
+    assert due(history, 2) == [("gap", 3, 3)]
+    put(history, 4)
+    assert due(history, 2) == [("gap", 3, 3), ("event", 4, 4)]
 
 
 def test_what_is_not_wanted_moves_the_place_all_the_same() -> None:

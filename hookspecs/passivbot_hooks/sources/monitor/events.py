@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -53,6 +54,7 @@ class EventFollower:
         except OSError as exc:
             self._complain(f"{path}: cannot be read: {exc.strerror}")
             return []
+        self._recall(started_at)
         events: list[Event] = []
         for line in interesting_lines(lines):
             try:
@@ -66,6 +68,13 @@ class EventFollower:
             self._overlong = self._file.overlong
             self._complain(f"{path}: a line was skipped: longer than {LINE_MAX_BYTES} bytes")
         return events
+
+    def _recall(self, started_at: int | None) -> None:
+        """Take note of what was there before: Passivbot writes some things twice, and the rest may come."""
+        lines, self._file.passed_over = self._file.passed_over, b""
+        for line in interesting_lines(lines):
+            with contextlib.suppress(UnusableFileError):  # the first of them may be half a line
+                self._translator.translate(_parse(line), started_at=started_at)
 
     def close(self) -> None:
         """Close the file."""

@@ -138,15 +138,22 @@ class MonitorFollower:
                 _log.warning("bot %r: %s is gone; waiting for it", self.bot, self._file.path.parent)
                 self._file = None  # to be looked for
                 self._is_deleted = True
+            elif self._state is not None and not self._is_deleted:  # Passivbot replaces it, never removes it
+                self._complain("is gone")
             return None
         except UnusableFileError as exc:
-            self._complaints.say(f"{self._file.path}: {exc.reason}; the last good snapshot stays in force")
+            self._complain(exc.reason)
             return None
         except OSError as exc:
-            self._complaints.say(f"{self._file.path}: cannot be read: {exc.strerror}")
+            self._complain(f"cannot be read: {exc.strerror}")
             return None
         self._complaints.take_back(self._file.path)
         return state
+
+    def _complain(self, what: str) -> None:
+        assert self._file is not None
+        held = "the last good snapshot stays in force" if self._state else "no statistics until that changes"
+        self._complaints.say(f"{self._file.path}: {what}; {held}")
 
     def _vitals(self, state: MonitorState) -> Vitals:
         # Two clocks: the wall clock knows a snapshot that was old when we came; the

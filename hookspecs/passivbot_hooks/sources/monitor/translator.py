@@ -39,17 +39,21 @@ class Translator:
         self._fills: dict[str, None] = {}  # as an ordered set
         self._stage = 0  # of the run; 0: unknown, we came later
         self._started_at: int | None = None
+        self._news_from: int | None = None  # what happened before is none
 
     def translate(self, raw: Mapping[str, Any], *, started_at: int | None = None) -> Event | None:
         """One of Passivbot's events as ours, or None if it is no news.
 
         Args:
             raw: The parsed line.
-            started_at: When the bot started, milliseconds, as its state file says.
+            started_at: When the bot started, milliseconds, as its state file says. It counts until a start
+                is read: where the bot restarted, that file may be of a later run than the line.
 
         Raises:
             UnusableFileError: The line has not the shape of an event.
         """
+        if self._news_from is None:
+            self._news_from = started_at
         kind = raw.get("kind")
         translation = TRANSLATIONS.get(kind) if isinstance(kind, str) else None
         if translation is None:
@@ -62,7 +66,7 @@ class Translator:
         if translation.kind in _STAGES:
             if not self._is_next_stage(translation.kind, payload, timestamp):
                 return None
-        elif timestamp < max(started_at or 0, self._started_at or 0):
+        elif timestamp < (self._news_from or 0):
             return None
         event = Event(
             timestamp=timestamp,
@@ -81,6 +85,7 @@ class Translator:
             if self._stage == 1 if started_at is None else started_at == self._started_at:
                 return False
             self._stage, self._started_at = 1, timestamp if started_at is None else started_at
+            self._news_from = self._started_at
             return True
         if _STAGES[kind] <= self._stage:
             return False

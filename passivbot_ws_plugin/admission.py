@@ -26,6 +26,7 @@ from .close_codes import CLOSE_AUTH_FAILED, CLOSE_AUTH_TIMEOUT, CLOSE_THROTTLED,
 from .connection import Connection
 from .log import get_logger
 from .login import Admission, Asked, Login, Rejection, reject
+from .rate import TokenBucket
 from .settings import Settings
 from .throttle import Throttle
 
@@ -34,6 +35,9 @@ _LOCKED: Final = "address is locked"
 
 #: When a login that cannot be recorded may be tried again, seconds.
 _RECORD_S: Final = 5
+
+#: How often a limited key may log in, in the long run.
+_LOGINS_PER_S: Final = 1.0
 
 #: What a stranger who goes by itself stands for in the record.
 _LEFT: Final[tuple[AuditEvent, str]] = ("auth.disconnect", "left without an auth message")
@@ -58,6 +62,7 @@ class AdmissionControl:
         self._cache = cache
         self._audit = audit
         self._authenticator = _authenticator(settings)
+        self._logins: dict[str, TokenBucket] = {}  # by key, of those that are limited
         self.throttle = Throttle(settings.options.limits, asyncio.get_running_loop().time)
 
     def use(self, settings: Settings) -> bool:
@@ -66,6 +71,8 @@ class AdmissionControl:
         if (old.credentials, old.options.auth) == (settings.credentials, settings.options.auth):
             return False  # the verifiers cost some milliseconds for each key
         self._authenticator = _authenticator(settings)
+        known = {credential.key for credential in settings.credentials}
+        self._logins = {key: bucket for key, bucket in self._logins.items() if key in known}
         return True
 
     def why_revoked(self, principal: Principal) -> str | None:
@@ -157,8 +164,7 @@ class AdmissionControl:
         self, connection: Connection, visitor: Visitor, admission: Admission
     ) -> Admission | None:
         principal = admission.principal
-        is_owner = principal.credential == self._settings.credentials[0]
-        if not connection.promote(None if is_owner else principal.key):
+        if not self._may_use(principal, connection):
             self.record(
                 "auth.throttled", "connections_per_key", connection, visitor, key=principal.key,
                 method=principal.method,
@@ -184,6 +190,14 @@ class AdmissionControl:
         if principal.method == "token" and self._authenticator.token_policy == "warn":
             _log.warning("auth.token_used", key=principal.key, peer=visitor.peer)
         return admission
+
+    def _may_use(self, principal: Principal, connection: Connection) -> bool:
+        """Whether one more connection is not too many for a key, nor its logins for the record."""
+        if principal.credential == self._settings.credentials[0]:
+            return connection.promote(None)
+        burst = self._settings.options.limits.connections_per_key
+        bucket = TokenBucket(_LOGINS_PER_S, burst, connection.loop.time)
+        return self._logins.setdefault(principal.key, bucket).take() and connection.promote(principal.key)
 
     async def _send_away(self, connection: Connection, visitor: Visitor, rejection: Rejection) -> None:
         is_locked = rejection.reason == _LOCKED

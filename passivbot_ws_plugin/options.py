@@ -29,7 +29,8 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
         unauthenticated_per_address: Those of one address.
         connections: All connections.
         connections_per_address: Those of one address.
-        connections_per_key: Those of one of ``plugins.websocket.keys``; the published key is not bounded.
+        connections_per_key: Those of one of ``plugins.websocket.keys``, and its logins at once; the published
+            key is not bounded.
         messages_per_s: Messages from a client, in the long run; pings too.
         messages_burst: Messages from a client at once.
         bad_messages: Bad messages until the connection is closed.

@@ -24,19 +24,17 @@ class Counted:
         due: When it is to be written, by the caller's clock.
         count: How many records it stands for.
         fields: Those of the last of them.
-        at_once: How many more may be written at once until it is due.
     """
 
     due: float
     count: int
     fields: Mapping[str, object]
-    at_once: int = 0
 
 
 class Flood:
     """Decides which records are written at once and which are counted.
 
-    The first ones of an address and event are written at once; those within a second of the first become
+    The first of an address and event is written at once; those within a second of it become
     one with a count, and as long as they keep coming, one each second.
     """
 
@@ -44,29 +42,17 @@ class Flood:
         # In the order in which they are due, since each waits equally long.
         self._entries: dict[tuple[str, str], Counted] = {}
 
-    def admits(
-        self, peer: str, event: str, fields: Mapping[str, object], now: float, at_once: int = 1
-    ) -> bool:
+    def admits(self, peer: str, event: str, fields: Mapping[str, object], now: float) -> bool:
         """Whether a record is to be written at once; it is counted otherwise.
 
         What is due must have been taken before, with `take`.
-
-        Args:
-            peer: The address.
-            event: What is counted together.
-            fields: The record.
-            now: By the caller's clock, seconds.
-            at_once: How many of a second are written at once.
         """
         entry = self._entries.get((peer, event))
         if entry is None and len(self._entries) >= ENTRIES_MAX:
             peer, fields = MANY, {**fields, "peer": MANY, "port": 0}
             entry = self._entries.get((peer, event))
         if entry is None:
-            self._entries[peer, event] = Counted(now + WINDOW_S, 0, fields, at_once - 1)
-            return True
-        if entry.at_once > 0:
-            entry.at_once -= 1
+            self._entries[peer, event] = Counted(now + WINDOW_S, 0, fields)
             return True
         entry.count += 1
         entry.fields = fields

@@ -39,9 +39,8 @@ PEER_TEXT_MAX: Final = 200
 #: Where the lines go besides the file: a stdlib logger, whose handlers are the host's business.
 LOGGER_NAME: Final = "passivbot_ws_plugin.audit"
 
-#: How many successes of an address and key are written by themselves within a second. What is beyond
-#: are no people: it would rotate away what happened before.
-_SUCCESSES_AT_ONCE: Final = 10
+#: Each of these is written by itself, however many there are.
+_NEVER_COUNTED: Final = frozenset({"auth.success", "auth.revoked"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +161,11 @@ class Audit:
             "bot": ", ".join(bots),
             "version": self._version,
         }
-        if event == "auth.revoked":  # written by itself, however many there are
-            return self._write(fields)
-        now = self._clock()
-        self.flush(now)
-        kind, at_once = (f"{event} {key}", _SUCCESSES_AT_ONCE) if event == "auth.success" else (event, 1)
-        if event == "auth.success" and self.failure is not None:
-            return self._write(fields)  # whether it can be written again is to be found out
-        if not self._flood.admits(visitor.peer, kind, fields, now, at_once):
-            return self.failure is None
+        if event not in _NEVER_COUNTED:
+            now = self._clock()
+            self.flush(now)
+            if not self._flood.admits(visitor.peer, event, fields, now):
+                return self.failure is None
         return self._write(fields)
 
     def flush(self, now: float) -> None:

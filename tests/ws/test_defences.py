@@ -28,9 +28,11 @@ from servers import (
     receive,
     serving,
 )
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
 from passivbot_hooks.testing import make_statistics
+from passivbot_ws_plugin import admission as admission_module
 from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.messages import statistics_data
 from passivbot_ws_plugin.scram import MECHANISM
@@ -257,25 +259,55 @@ async def test_keys_are_added_changed_and_taken_away_while_it_runs(cache: Cache)
             assert (await receive(published))["type"] == "pong"
 
 
-async def test_a_key_that_has_every_place_it_may_have_leaves_the_owner_room(cache: Cache) -> None:
-    limits = {"connections_per_key": 2}
-    async with serving(cache, limits=limits, keys={"dashboard": DASHBOARD}) as (_, address):
-        async with connect(address) as first, connect(address) as second:
-            for client in (first, second):
-                await client.send(key_message("dashboard", DASHBOARD))
-                assert (await receive(client))["success"]
-            async with connect(address) as third:
-                await third.send(key_message("dashboard", DASHBOARD))
-                answer = await receive(third)
-                assert not answer["success"]
-                assert "too many connections with this key" in answer["message"]
-                assert await closed(third) == (1013, "too many connections with this key")
-            async with logged_in(address), logged_in(address), logged_in(address):
-                pass
-            await second.close()
-            async with connect(address) as third:
-                await third.send(key_message("dashboard", DASHBOARD))
-                assert (await receive(third))["success"]
+TOO_MANY = "Authentication failed: too many connections with this key; try again later"
+
+
+async def log_in_with_key(address: str) -> ClientConnection | None:
+    """A client that logged in with the dashboard's key; None if there are too many of it."""
+    client = await connect(address)
+    await client.send(key_message("dashboard", DASHBOARD))
+    answer = await receive(client)
+    if answer["success"]:
+        return client
+    assert answer["message"] == TOO_MANY
+    assert await closed(client) == (1013, "too many connections with this key")
+    return None
+
+
+async def test_a_key_that_has_every_place_it_may_have_leaves_the_owner_room(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission_module, "_LOGINS_PER_S", 1_000.0)
+    async with serving(cache, limits={"connections_per_key": 2}, keys={"dashboard": DASHBOARD}) as (
+        _,
+        address,
+    ):
+        first, second, third = [await log_in_with_key(address) for _ in range(3)]
+        assert first is not None
+        assert second is not None
+        assert third is None
+        async with logged_in(address), logged_in(address), logged_in(address):
+            pass
+        await second.close()
+        third = await log_in_with_key(address)
+        assert third is not None
+        await first.close()
+        await third.close()
+
+
+async def test_a_key_that_logs_in_again_and_again_has_to_wait(cache: Cache) -> None:
+    """Each login is a line of the record, which keeps so many lines."""
+    async with serving(cache, limits={"connections_per_key": 3}, keys={"dashboard": DASHBOARD}) as (
+        _,
+        address,
+    ):
+        let_in = 0
+        while (client := await log_in_with_key(address)) is not None:
+            let_in += 1
+            await client.close()
+        assert let_in >= 3
+        async with logged_in(address):
+            pass
 
 
 async def test_an_expired_key_ends_live_connections(cache: Cache) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import json
 import logging
 import os
@@ -148,9 +147,7 @@ def test_it_rotates_on_a_full_disk_and_goes_on(disk: Disk, caplog: pytest.LogCap
 
 def test_the_caller_is_told_and_the_log_says_it_once(disk: Disk, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    # So much time between two logins that each is a line of its own.
-    clock = itertools.count(0, 10).__next__
-    audit = Audit(AuditFile(disk.path, max_bytes=1_000_000, keep=2), clock=clock)
+    audit = Audit(AuditFile(disk.path, max_bytes=1_000_000, keep=2))
     assert audit.open()
 
     def login() -> bool:
@@ -185,8 +182,7 @@ def test_who_is_let_in_all_the_same_is_on_the_logger(
     disk: Disk, caplog: pytest.LogCaptureFixture, is_required: bool
 ) -> None:
     caplog.set_level(logging.INFO)
-    clock = itertools.count(0, 10).__next__
-    audit = Audit(AuditFile(disk.path, max_bytes=1_000_000, keep=2), clock=clock, is_required=is_required)
+    audit = Audit(AuditFile(disk.path, max_bytes=1_000_000, keep=2), is_required=is_required)
     assert audit.open()
     disk.fill()
     while audit.record("auth.success", VISITOR, reason="accepted", latency_s=0):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -185,21 +184,11 @@ def test_one_that_was_counted_alone_has_no_count(audit: Audit, path: Path) -> No
     ]
 
 
-def test_successes_and_revocations_are_written_by_themselves(audit: Audit, path: Path) -> None:
+def test_successes_and_revocations_are_always_written(audit: Audit, path: Path) -> None:
     for _ in range(5):
         fail(audit, event="auth.success")
         fail(audit, event="auth.revoked")
     assert len(on_file(path)) == 10
-
-
-def test_more_successes_than_people_make_are_counted(audit: Audit, clock: Clock, path: Path) -> None:
-    for _ in range(30):
-        for key in ("phone", "page"):
-            audit.record("auth.success", VISITOR, reason="accepted", latency_s=0, key=key, key_is_ours=True)
-    clock.now += 1
-    audit.flush(clock())
-    counts = Counter((entry["key"], entry.get("count", 1)) for entry in on_file(path))
-    assert counts == {("phone", 1): 10, ("phone", 20): 1, ("page", 1): 10, ("page", 20): 1}
 
 
 def test_many_addresses_are_counted_under_one_entry(audit: Audit, path: Path) -> None:
@@ -284,7 +273,7 @@ def test_nothing_that_a_peer_says_can_break_the_chain(
 ) -> None:
     hostile = '\r\n{"event":"auth.success"}\x1b[2K\u202e\ud800\x7f'
     visitor = Visitor("c", "127.0.0.1", 5, a + hostile, hostile + b, c)
-    assert audit.record("auth.revoked", visitor, reason=a, latency_s=0, key=c)
+    assert audit.record("auth.success", visitor, reason=a, latency_s=0, key=c)
     report = verify(path)
     assert report.fault is None
     assert report.records == len(path.read_bytes().splitlines())

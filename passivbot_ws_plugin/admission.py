@@ -33,6 +33,9 @@ from .throttle import Throttle
 #: The reason of a rejection that is no failure: the address has to wait.
 _LOCKED: Final = "address is locked"
 
+#: When a login that cannot be recorded may be tried again, seconds.
+_RECORD_S: Final = 5
+
 #: How often a limited key may log in, in the long run.
 _LOGINS_PER_S: Final = 1.0
 
@@ -180,7 +183,7 @@ class AdmissionControl:
                     method=principal.method,
                 )  # fmt: skip
                 message = "Authentication failed: the server cannot record logins now; try again later"
-                connection.send_text(reject("not recorded", message).answer)
+                connection.send_text(reject("not recorded", message, retry_after_s=_RECORD_S).answer)
                 await connection.close(CLOSE_TRY_LATER, "logins cannot be recorded")
                 return None
             _log.warning("auth.success_not_on_record", key=principal.key, peer=visitor.peer)

@@ -16,8 +16,8 @@ def put_statistics(server: Server, cache: Cache, bot: str = "main", **changes: A
     server.publish("statistics", bot)
 
 
-def put_event(server: Server, cache: Cache, seq: int, bot: str = "main") -> None:
-    assert cache.put_event(bot, seq, event_data(make_event(details={"number": seq})))
+def put_event(server: Server, cache: Cache, seq: int, bot: str = "main", **details: Any) -> None:
+    assert cache.put_event(bot, seq, event_data(make_event(details={"number": seq, **details})))
     server.publish("events", bot)
 
 

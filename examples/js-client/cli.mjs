@@ -2,35 +2,22 @@
 /** Watch bots from a terminal; run without arguments to see how. */
 
 import process from "node:process";
-import { parseArgs } from "node:util";
 
+import { findPassword, readArguments, refuse } from "./arguments.mjs";
+import { detail } from "./figures.mjs";
 import { connect } from "./passivbot-client.mjs";
 
 /** @typedef {import("./types.mjs").Statistics} Statistics */
 /** @typedef {import("./types.mjs").BotEvent} BotEvent */
-
-const USAGE = `Usage: node cli.mjs ADDRESS PASSWORD KEY_PART [options]
-
-  ADDRESS    where the bot is served, such as ws://127.0.0.1:8765
-  PASSWORD   its websocket_password
-  KEY_PART   its websocket_public_key_part
-  --bot NAME this bot only; may be given again
-  --events   print what happens at the bots, too
-  --config   print the configuration once
-  --list     print the bots and how they are, and end
-  --once     end after the first statistics (and the configuration, if asked for)
-  --token    log in with the published token: for servers that know no SCRAM-SHA-256
-  --allow-plaintext-token
-             send it by ws:// to another machine, for everybody between to read
-
-It comes back when the connection is lost; with --once or --list it tries once.
-
-Exit codes: 0 done, 1 no login, no connection or not allowed, 2 wrong usage.`;
+/** @typedef {import("./types.mjs").BotStatus} BotStatus */
 
 /** How long a server may take to agree to the end. */
 const CLOSE_MS = 2_000;
 
-const { address: url, password, publicKeyPart, flags } = readArguments();
+/** The end of what a server says where it does not let anybody in now. */
+const SAID_WHEN = /; try again (?:later|in \d+ s)$/;
+
+const { address: url, password: given, publicKeyPart, flags } = readArguments();
 const isOneTry = Boolean(flags.once || flags.list);
 /** What is still to be printed before the end, where there is one. */
 const waitingFor = new Set(flags.list ? ["list"] : flags.config ? ["statistics", "config"] : ["statistics"]);
@@ -38,11 +25,10 @@ const waitingFor = new Set(flags.list ? ["list"] : flags.config ? ["statistics",
 let exitCode = null; // set by who ends it here
 
 process.stdout.on("error", () => process.exit(0)); // the reader left, as `head` does
-process.on("SIGINT", () => end(0));
 
 const connection = open({
   url,
-  password,
+  password: given === "-" ? await findPassword() : given,
   publicKeyPart,
   method: flags.token ? "token" : "scram",
   allowPlaintextToken: flags["allow-plaintext-token"],
@@ -51,23 +37,23 @@ const connection = open({
   onState: tellState,
   onStatistics: flags.list ? undefined : tellStatistics,
   onEvent: flags.events ? tellEvent : undefined,
-  onGap: ({ bot, first, last }) => console.log(`${bot}: events ${first} to ${last ?? "?"} are lost`),
+  onGap: flags.events ? tellGap : undefined,
   onError({ message, code, channel }) {
     console.error(`server: ${message}`);
     if (code === "forbidden" && channel !== "events") skip("statistics");
   },
 });
+process.on("SIGINT", () => end(0));
 
 /** @param {import("./types.mjs").ConnectionState} state */
 function tellState({ state, reason, retryInMs }) {
   if (state === "live") {
     ask();
-    if (!flags.list) tellOfSilence();
+    if (!flags.list) lookForBots();
   } else if (state === "waiting") {
     // A certificate does not mend itself.
     const isLast = isOneTry || /certificate/i.test(reason ?? "");
-    const again = isOneTry ? "try again later" : `trying again in ${((retryInMs ?? 0) / 1000).toFixed(1)} s`;
-    console.error(isLast && !isOneTry ? reason : `${reason}; ${again}`);
+    console.error(isLast && !isOneTry ? reason : `${reason?.replace(SAID_WHEN, "")}; ${when(retryInMs ?? 0)}`);
     if (/certificate|network error/i.test(reason ?? "") && url.startsWith("wss://")) {
       console.error("If its certificate is your own, name it: NODE_EXTRA_CA_CERTS=cert.pem node cli.mjs ...");
     }
@@ -82,12 +68,21 @@ function tellState({ state, reason, retryInMs }) {
   }
 }
 
+/** @param {number} retryInMs */
+function when(retryInMs) {
+  const seconds = retryInMs / 1000;
+  if (!isOneTry) {
+    return `trying again in ${seconds.toFixed(1)} s`;
+  }
+  // The first pause is shorter than a second, unless the server asked for more.
+  return seconds < 1 ? "try again later" : `try again in ${Math.ceil(seconds)} s`;
+}
+
 async function ask() {
   try {
     if (flags.list) {
       for (const bot of await connection.listBots()) {
-        const age = bot.age_ms === null ? "no snapshot yet" : `${(bot.age_ms / 1000).toFixed(1)} s ago`;
-        console.log(`${bot.bot} ${bot.status ?? "unknown"}: ${bot.exchange ?? "?"}, ${age}`);
+        console.log(describe(bot));
       }
       done("list");
     } else if (waitingFor.has("config") || (flags.config && !flags.once)) {
@@ -103,13 +98,26 @@ async function ask() {
   }
 }
 
-/** Who sees nothing is to know that it is not the connection. */
-async function tellOfSilence() {
+/** @param {BotStatus} bot */
+function describe({ bot, status, exchange, age_ms: ageMs }) {
+  if (ageMs === null) {
+    return `${bot}: no snapshot yet`;
+  }
+  return `${bot} ${status ?? "unknown"}: ${exchange ?? "?"}, ${(ageMs / 1000).toFixed(1)} s ago`;
+}
+
+/** Who sees nothing is to know that it is not the connection; who tries once is not to wait for it. */
+async function lookForBots() {
   try {
-    const bots = (await connection.listBots()).filter(({ bot }) => flags.bot?.includes(bot) ?? true);
-    if (exitCode === null && bots.every(({ seq }) => seq === 0)) {
-      console.error(`connected; nothing is known of ${flags.bot?.join(", ") ?? "any bot"} yet`);
+    const bots = await connection.listBots();
+    const wanted = bots.filter(({ bot }) => flags.bot?.includes(bot) ?? true);
+    if (exitCode !== null || wanted.some(({ seq }) => seq > 0)) {
+      return;
     }
+    const others = bots.filter((bot) => !wanted.includes(bot)).map(({ bot }) => bot);
+    const there = others.length > 0 ? `; there is ${others.join(", ")}` : "";
+    console.error(`connected; nothing is known of ${flags.bot?.join(", ") ?? "any bot"} yet${there}`);
+    if (flags.once) end(1);
   } catch {
     // a server of the published interface says it by itself
   }
@@ -123,7 +131,7 @@ function tellStatistics(data, { bot }) {
   if (exitCode !== null || (flags.once && !waitingFor.has("statistics"))) return;
   console.log(
     `${bot ?? "main"} ${data.status ?? "unknown"}: balance ${amount(data.balance)} ${data.quote ?? ""}`.trimEnd() +
-      `, upnl ${amount(data.upnl)}, ${data.positions.length} positions, ${data.open_orders_count ?? "?"} open orders`,
+      `, upnl ${amount(data.upnl)}, positions ${data.positions.length}, open orders ${data.open_orders_count ?? "?"}`,
   );
   done("statistics");
 }
@@ -134,8 +142,13 @@ function tellStatistics(data, { bot }) {
  */
 function tellEvent({ timestamp, kind, symbol, side, details }, { bot }) {
   const where = [symbol, side].filter(Boolean).join(" ");
-  const what = Object.entries(details).map(([name, value]) => `${name}=${value}`);
+  const what = Object.entries(details).map(([name, value]) => `${name}=${detail(value)}`);
   console.log([`${bot} ${new Date(timestamp).toISOString()} ${kind}`, where, ...what].filter(Boolean).join(" "));
+}
+
+/** @param {import("./types.mjs").Gap} gap */
+function tellGap({ bot, first, last }) {
+  console.log(`${bot}: events ${first} to ${last ?? "?"} are lost`);
 }
 
 /** @param {string} what */
@@ -156,42 +169,12 @@ function end(code) {
   connection.close();
 }
 
-function readArguments() {
-  try {
-    const { values, positionals } = parseArgs({
-      allowPositionals: true,
-      options: {
-        bot: { type: "string", multiple: true },
-        events: { type: "boolean" },
-        config: { type: "boolean" },
-        list: { type: "boolean" },
-        once: { type: "boolean" },
-        token: { type: "boolean" },
-        "allow-plaintext-token": { type: "boolean" },
-      },
-    });
-    const [address, password, publicKeyPart, ...rest] = positionals;
-    if (address && password && publicKeyPart && rest.length === 0) {
-      if (!/^wss?:\/\//.test(address)) {
-        console.error(`${address}: an address begins with ws:// or wss://, such as ws://127.0.0.1:8765`);
-        return process.exit(2);
-      }
-      return { address, password, publicKeyPart, flags: values };
-    }
-  } catch {
-    // parseArgs says what is unknown; the usage says what there is
-  }
-  console.error(USAGE);
-  return process.exit(2);
-}
-
 /** @param {import("./types.mjs").Options} options */
 function open(options) {
   try {
     return connect(options);
   } catch (error) {
-    console.error(`${options.url}: ${/** @type {Error} */ (error).message}`);
-    return process.exit(2);
+    return refuse(`${options.url}: ${/** @type {Error} */ (error).message}`);
   }
 }
 

@@ -32,15 +32,36 @@ export function refused({ message, retry_after_s: waitS }, code) {
   return { code: isLater ? code : 4401, reason: String(message), isFinal: !isLater, notBeforeMs };
 }
 
+/** What an HTTP status means here, where it means more than the number. @type {Readonly<Record<number, string>>} */
+const STATUSES = {
+  429: ": too many failed logins or connections from this address",
+  503: ": it takes no more connections now, or is not ready",
+};
+
 /**
  * @param {{ statusCode: number, headers: Record<string, string | undefined> }} answer in place of the handshake's
  * @param {number} nowMs since the Unix epoch
  * @returns {Ended}
  */
 export function turnedAway({ statusCode: code, headers }, nowMs) {
-  const hint = code >= 300 && code < 400 ? "; give the address that it leads to" : "";
+  const hint = code >= 300 && code < 400 ? "; give the address that it leads to" : (STATUSES[code] ?? "");
   const notBeforeMs = retryAfterMs(headers["retry-after"], nowMs);
   return { code, reason: `the server answered HTTP ${code}${hint}`, isFinal: false, notBeforeMs };
+}
+
+/**
+ * Whether the address may begin with the wrong one of ws:// and wss://, by what Node says of a connection that
+ * never opened; a browser says nothing.
+ * @param {string} url
+ * @param {string} detail
+ * @returns {string} what to try, or nothing
+ */
+export function schemeHint(url, detail) {
+  if (/^wss:/i.test(url)) {
+    const isPlain = /before secure TLS|wrong version number|packet length too long/.test(detail);
+    return isPlain ? "; the server may not speak TLS: try ws://" : "";
+  }
+  return /socket hang up|Parse Error/.test(detail) ? "; the server may speak TLS: try wss://" : "";
 }
 
 /**

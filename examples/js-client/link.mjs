@@ -1,7 +1,7 @@
 // @ts-check
 /** One connection, from connecting through the login to its end. */
 
-import { FINAL_CODES, refused, turnedAway } from "./endings.mjs";
+import { FINAL_CODES, refused, schemeHint, turnedAway } from "./endings.mjs";
 import { makeLogin } from "./login.mjs";
 import { isObject } from "./merge-patch.mjs";
 import { Pace } from "./pace.mjs";
@@ -203,7 +203,7 @@ export class Link {
 
   /** @param {ErrorEvent} event browsers tell nothing in it, Node does */
   #stumble({ message, error }) {
-    this.#detail = error?.cause?.message || message || error?.message || "";
+    this.#detail = (error?.cause?.message || message || error?.message || "").trim();
     if (!this.#isOpen) {
       this.#closed(1006, ""); // Node 22 sends no close event after this one
     }
@@ -218,8 +218,10 @@ export class Link {
       this.#finish(refused(this.#refusal, code));
       return;
     }
-    const lost = this.#isOpen ? "the connection was lost" : `cannot connect to ${this.#options.url}`;
-    const reason = FINAL_CODES[code] ?? (said || (this.#detail ? `${lost}: ${this.#detail}` : lost));
+    const { url } = this.#options;
+    const lost = this.#isOpen ? "the connection was lost" : `cannot connect to ${url}`;
+    const detail = this.#detail && `: ${this.#detail}${this.#isOpen ? "" : schemeHint(url, this.#detail)}`;
+    const reason = FINAL_CODES[code] ?? (said || lost + detail);
     this.#finish({ code, reason, isFinal: code in FINAL_CODES });
   }
 

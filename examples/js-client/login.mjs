@@ -92,8 +92,8 @@ export function checkPrivacy({ url, method, allowPlaintextToken = false }) {
   if (method !== "token" || allowPlaintextToken) {
     return;
   }
-  const { protocol, hostname } = new URL(url, globalThis.location?.href);
-  if (/^(?:ws|http):$/.test(protocol) && !LOOPBACK.test(hostname)) {
+  const { protocol, hostname } = new URL(url);
+  if (protocol === "ws:" && !LOOPBACK.test(hostname)) {
     throw new Error(
       "the token is as good as the password for whoever sees it, and ws:// shows it to everybody between here and " +
         'there: use wss:// or method "scram", or pass allowPlaintextToken',

@@ -1,6 +1,7 @@
 // @ts-check
 /** The page's script: what the client tells, as text in the page. Nothing is ever put in as HTML. */
 
+import { detail } from "./figures.mjs";
 import { connect } from "./passivbot-client.mjs";
 
 /** @typedef {import("./types.mjs").Statistics} Statistics */
@@ -58,10 +59,19 @@ function showState({ state, code, reason, retryInMs = 0 }) {
     tellOfSilence();
   } else if (state === "waiting") {
     show("waiting", `Not live: ${reason}; trying again at ${clock(Date.now() + retryInMs)}`);
+    if (reason?.startsWith("cannot connect")) note(hint(find("#address").value.trim()));
   } else {
     connection = null;
     show(code === 1000 ? "ended" : "failed", `Not connected: ${reason}`);
   }
+}
+
+/** What it may be that a browser tells no page. @param {string} url */
+function hint(url) {
+  const locked = "After too many failed logins the server lets nobody from this address in for some minutes.";
+  const { protocol, host } = new URL(url);
+  if (protocol !== "wss:") return `Is it running, and does it speak ws:// and not wss://? ${locked}`;
+  return `If its certificate is your own, open https://${host} in this browser once and accept it. ${locked}`;
 }
 
 /** Who sees nothing is to know that it is not the connection. */
@@ -83,11 +93,13 @@ function draw() {
   latest.clear();
 }
 
-/** @param {string} bot */
+/** Where its name belongs. @param {string} bot */
 function newCard(bot) {
   const card = find("#bot").content.cloneNode(true).firstElementChild;
   find("h2", card).textContent = bot;
-  find("#bots").append(card);
+  card.dataset.bot = bot;
+  const next = Array.from(find("#bots").children).find((other) => other.dataset.bot > bot);
+  find("#bots").insertBefore(card, next ?? null);
   return card;
 }
 
@@ -160,7 +172,7 @@ function logIn() {
       latest.set(bot, { data, epoch });
     },
     onEvent({ timestamp, kind, symbol, side, details }, { bot = "" }) {
-      const more = Object.entries(details).map(([name, value]) => `${name} ${value}`);
+      const more = Object.entries(details).map(([name, value]) => `${name} ${detail(value)}`);
       showEvent(clock(timestamp), bot, kind, symbol ?? "", side ?? "", more.join(", "));
     },
     onGap: ({ bot, first, last }) =>

@@ -58,7 +58,10 @@ export class Connection {
   /** @param {Options} options */
   constructor(options) {
     if (!(options.WebSocket ?? globalThis.WebSocket)) {
-      throw new Error("no WebSocket here: pass one in");
+      throw new Error("Node before 22 has no WebSocket: npm install ws, and pass it as `WebSocket`");
+    }
+    if (!/^wss?:\/\//i.test(options.url)) {
+      throw new Error("an address begins with ws:// or wss://, such as ws://127.0.0.1:8765");
     }
     if (!options.password || !options.publicKeyPart) {
       throw new Error("password and public key part are both needed");

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidProxy, InvalidStatus
 from websockets.frames import Close
 
 from passivbot_ws_plugin.close_codes import (
@@ -30,6 +30,12 @@ LATER_S: Final = 5.0
 _LATER: Final = frozenset({CLOSE_THROTTLED, CLOSE_TRY_LATER})
 
 _WORDS_MAX: Final = 200
+
+#: What an HTTP status means here, where it means more than the number.
+_STATUSES: Final[Mapping[int, str]] = {
+    429: ": too many failed logins or connections from this address",
+    503: ": it takes no more connections now, or is not ready",
+}
 
 #: After these the client stops: what it would try again would fail again, and count against it.
 _FOR_GOOD: Final[Mapping[int, tuple[type[ClientError], str]]] = {
@@ -76,18 +82,19 @@ def judge(error: Exception) -> Loss:
             return Loss("the server does not answer pings" if is_silent else "the connection was cut")
         case InvalidStatus(response=response):
             status = response.status_code
-            hint = "; give the address that it leads to" if 300 <= status < 400 else ""
+            hint = "; give the address that it leads to" if 300 <= status < 400 else _STATUSES.get(status, "")
             wait_s = retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC))
             return Loss(f"the server answered HTTP {status}{hint}", status, wait_s)
         case ssl.SSLCertVerificationError():
             raise ServerNotProvenError(
                 f"the server's certificate does not hold: {error.verify_message}; if it is of an authority "
-                "of your own, pass tls=ssl.create_default_context(cafile=...)"
+                "of your own, set SSL_CERT_FILE=cert.pem in the environment, or pass "
+                "tls=ssl.create_default_context(cafile=...)"
             ) from error
         case InvalidProxy():  # its text holds the address, and that may hold a password
             raise ClientError("the proxy's address is none; see proxy= and HTTPS_PROXY") from None
         case _:
-            return Loss(_words(str(error) or type(error).__name__))
+            return Loss(_words(str(error) or type(error).__name__) + _scheme_hint(error))
 
 
 def _refused(refusal: RefusedError) -> Loss:
@@ -116,6 +123,20 @@ def retry_after_s(value: str | None, now: datetime) -> float:
         return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
     except (ValueError, TypeError):  # no date; or one without a zone
         return 0.0
+
+
+def _scheme_hint(error: Exception) -> str:
+    """What to try where the address may begin with the wrong one of ws:// and wss://.
+
+    All these are of attempts: once a connection is open, what ends it is a `ConnectionClosed`.
+    """
+    match error:
+        case ssl.SSLError() | ConnectionResetError():
+            return "; the server may not speak TLS: try ws://"
+        case InvalidMessage():
+            return "; the server may speak TLS: try wss://"
+        case _:
+            return ""
 
 
 def _words(text: str) -> str:

@@ -73,7 +73,8 @@ class AuthResult(Struct, frozen=True, tag_field="type", tag="auth_result"):
         success: Whether the client is in.
         message: For people.
         data: After SCRAM: the server's own proof (RFC 5802, server-final-message).
-        retry_after_s: Where the address failed too often: how long it has to wait, seconds.
+        retry_after_s: Where the login was not heard, because the address failed too often or logins cannot be
+            recorded: when to try again, seconds. Without it, other credentials are needed.
         id: The request's id.
     """
 

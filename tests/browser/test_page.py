@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import trustme
 from chromium import REPORTER, browsing
 from clients import address_of
 from demo_server import JS_CLIENT, Credentials, demo_server, published_client
@@ -54,6 +55,7 @@ function tell() {
     quote: text(".quote"),
     upnl: text(".upnl"),
     orders: text(".orders"),
+    isClipped: all(".scroll").some((table) => table.scrollWidth > table.clientWidth),
     positions: Array.from(document.querySelectorAll("tbody tr"), cells),
     password: element("#password").value,
     button: text("#button"),
@@ -177,24 +179,68 @@ def test_page_greys_what_is_not_live_and_comes_back(tmp_path: Path) -> None:
 async def test_page_shows_bots_and_events_as_the_text_that_they_are(tmp_path: Path) -> None:
     cache, html = Cache(), "<b>x</b><img src=x onerror=report(1)>"
     async with serving(cache) as (server, address):
+        put_statistics(server, cache, "zeta")
         put_statistics(server, cache)
         put_statistics(
             server, cache, html, status="stopped", quote=html, positions=(Position(html, "long", 1.0, 1.0),)
         )
         pages = driven_page(Credentials(address, PASSWORD, KEY))
         with browsing("/page.html", pages, tmp_path / "profile") as site:
-            [page] = await asyncio.to_thread(site.wait_for, lambda report: len(report[0]["cards"]) == 2)
-            assert page["cards"] == [["main", False], [html, True]]  # what is stopped is not live
+            [page] = await asyncio.to_thread(site.wait_for, lambda report: len(report[0]["cards"]) == 3)
+            # By name, whoever came first; and what is stopped is not live.
+            assert page["cards"] == [[html, True], ["main", False], ["zeta", False]]
             for seq in range(1, 23):
-                event = Event(0, "error", symbol=html, details={html: seq})
+                event = Event(0, "error", symbol=html, details={html: seq, "fee": -0.019979999999999998})
                 assert cache.put_event("main", seq, event_data(event))
                 server.publish("events", "main")
             [page] = await asyncio.to_thread(
-                site.wait_for, lambda report: any(f"{html} 22" in line for line in report[0]["events"])
+                site.wait_for, lambda report: any(f"{html} 22, " in line[-1] for line in report[0]["events"])
             )
     assert len(page["events"]) == 20
-    assert page["events"][0][1:] == ["main", "error", html, f"{html} 22"]
+    assert page["events"][0][1:] == ["main", "error", html, f"{html} 22, fee -0.01998"]
     assert page["foreign"] == 0
+
+
+async def test_page_shows_whole_figures_on_a_phone(tmp_path: Path) -> None:
+    cache = Cache()
+    async with serving(cache) as (server, address):
+        positions = (
+            Position("1000PEPE/USDT:USDT", "short", 123456.7, 0.0123456, upnl=4.5),
+            Position("BTC/USDT:USDT", "long", 0.123456, 101234.5, upnl=-12345.67),
+        )
+        put_statistics(server, cache, positions=positions)
+        pages = driven_page(Credentials(address, PASSWORD, KEY))
+        for width, is_clipped in (390, False), (200, True):
+            frame = (
+                f'<!doctype html><iframe src="/page.html" style="width: {width}px; height: 800px"></iframe>'
+            )
+            pages["/phone.html"] = ("text/html", frame)
+            with browsing("/phone.html", pages, tmp_path / f"profile{width}") as site:
+                [page] = await asyncio.to_thread(
+                    site.wait_for, lambda report: len(report[0]["positions"]) == 2
+                )
+                assert page["isClipped"] is is_clipped
+
+
+async def test_page_tells_what_to_do_about_a_certificate_of_ones_own(tmp_path: Path) -> None:
+    certificate = trustme.CA().issue_cert("127.0.0.1")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    tls = {"cert": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}
+    async with serving(tls=tls) as (_, address):
+        pages = driven_page(Credentials(address, PASSWORD, KEY))
+        with browsing("/page.html", pages, tmp_path / "profile") as site:
+            [page] = await asyncio.to_thread(site.wait_for, lambda report: bool(report[0]["note"]))
+            assert page["state"].startswith(f"Not live: cannot connect to {address}; trying again at ")
+            assert f"open {address.replace('wss:', 'https:')} in this browser" in page["note"]
+
+
+def test_page_takes_no_address_for_a_path_of_its_own(server: Credentials, tmp_path: Path) -> None:
+    for address in (server.address.removeprefix("ws://"), server.address.replace("ws:", "http:")):
+        pages = driven_page(server._replace(address=address))
+        with browsing("/page.html", pages, tmp_path / "profile") as site:
+            [page] = site.wait_for(lambda report: report[0]["state"].startswith("Not connected: "))
+        assert "an address begins with ws:// or wss://" in page["state"]
 
 
 async def test_page_tells_what_its_key_may_not_see(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ import pytest
 import trustme
 from clients import address_of
 from demo_server import JS_CLIENT, Credentials, demo_server, published_client
+from impostor import impostor
 from js_watcher import NODE, WS_PACKAGE, needs_node
 from processes import EXAMPLES, WAIT_S, Process
 from publishing import put_event, put_statistics
@@ -36,7 +38,7 @@ globalThis.crypto ??= webcrypto;
 """
 
 CLI = JS_CLIENT / "cli.mjs"
-LINE = r"^demo running: balance \d+\.\d\d USDT, upnl -?\d+\.\d\d, \d+ positions, \d+ open orders$"
+LINE = r"^demo running: balance \d+\.\d\d USDT, upnl -?\d+\.\d\d, positions \d+, open orders \d+$"
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +52,12 @@ def run_cli(
     cli: Path = CLI,
     options: tuple[str, ...] = (),
     env: Mapping[str, str] | None = None,
+    said: str = "",
 ) -> subprocess.CompletedProcess[str]:
     command: list[str | Path] = [NODE, *options, cli, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False, env=env)
+    return subprocess.run(
+        command, input=said, capture_output=True, text=True, timeout=WAIT_S, check=False, env=env
+    )
 
 
 def test_published_client_runs_unmodified(server: Credentials, tmp_path: Path) -> None:
@@ -126,7 +131,7 @@ def test_cli_lists_the_bots_and_ends_when_the_password_is_changed(tmp_path: Path
         login = (address_of(sidecar), PASSWORD, KEY)
         listed = run_cli(*login, "--list")
         assert (listed.returncode, listed.stderr) == (0, "")
-        assert listed.stdout == "main unknown: ?, no snapshot yet\n"
+        assert listed.stdout == "main: no snapshot yet\n"
         with Process(NODE, CLI, *login, "--config") as cli:
             cli.wait_for(r'^    "user": "main",$')  # it is logged in
             write_config(config, websocket_password="another password of some length")
@@ -138,8 +143,56 @@ def test_cli_lists_the_bots_and_ends_when_the_password_is_changed(tmp_path: Path
 
 def test_cli_tells_that_a_bot_is_not_known(server: Credentials) -> None:
     with Process(NODE, CLI, *server, "--bot", "another") as cli:
-        cli.wait_for(r"^connected; nothing is known of another yet$")
+        cli.wait_for(r"^connected; nothing is known of another yet; there is demo$")
         assert cli.end(signal.SIGINT) == 0
+
+
+def test_cli_that_tries_once_does_not_wait_for_a_bot_that_is_not_there(server: Credentials) -> None:
+    done = run_cli(*server, "--once", "--bot", "another")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "connected; nothing is known of another yet; there is demo\n"
+
+
+async def test_cli_asks_for_no_events_that_it_does_not_print() -> None:
+    """Else a key that may not have them would be told so."""
+    cache, password = Cache(), "another password of some length"
+    key = {"password": password, "scopes": ["statistics"]}
+    async with serving(cache, keys={"guest": key}) as (server, address):
+        put_statistics(server, cache)
+        # What is said of the subscriptions comes before the list.
+        for flags, said in ((), ""), (("--events",), "server: this key may not see the events\n"):
+            done = await asyncio.to_thread(run_cli, address, password, "guest", "--list", *flags)
+            assert (done.returncode, done.stderr) == (0, said)
+
+
+def test_cli_takes_the_password_from_elsewhere_than_its_arguments(server: Credentials) -> None:
+    arguments = (server.address, "-", server.key_part, "--once")
+    done = run_cli(*arguments, env={**os.environ, "PASSIVBOT_WS_PASSWORD": server.password})
+    assert (done.returncode, done.stderr) == (0, "")
+    asked = run_cli(*arguments, said=f"{server.password}\n")
+    assert (asked.returncode, asked.stderr) == (0, "Password: \n")
+
+
+async def test_cli_says_how_long_a_locked_address_has_to_wait() -> None:
+    async with impostor(status=429, headers={"Retry-After": "187"}) as (address, _):
+        done = await asyncio.to_thread(run_cli, address, PASSWORD, KEY, "--once")
+    assert (done.returncode, done.stdout) == (1, "")
+    why = "the server answered HTTP 429: too many failed logins or connections from this address"
+    assert re.fullmatch(rf"{why}; try again in 18[78] s\n", done.stderr)
+
+
+async def test_cli_does_not_say_twice_when_to_try_again() -> None:
+    message = "Authentication failed: the server cannot record logins now"
+    answer = {"type": "auth_result", "success": False, "message": f"{message}; try again later"}
+    async with impostor(answer, closes=1013) as (address, _):
+        done = await asyncio.to_thread(run_cli, address, PASSWORD, KEY, "--once")
+    assert re.fullmatch(rf"{message}; try again in [56] s\n", done.stderr)
+
+
+async def test_cli_proposes_the_other_scheme() -> None:
+    async with serving() as (_, address):
+        done = await asyncio.to_thread(run_cli, address.replace("ws:", "wss:"), PASSWORD, KEY, "--once")
+    assert done.stderr.endswith("the server may not speak TLS: try ws://; try again later\n")
 
 
 async def test_cli_prints_events() -> None:
@@ -149,8 +202,8 @@ async def test_cli_prints_events() -> None:
         with Process(NODE, CLI, address, PASSWORD, KEY, "--events") as cli:
             # The subscriptions begin together: whoever has the statistics hears of the events.
             await asyncio.to_thread(cli.wait_for, r"^main running: balance")
-            put_event(server, cache, 1)
-            await asyncio.to_thread(cli.wait_for, r"^main 2023-\S+Z fill \S+ long .*number=1$")
+            put_event(server, cache, 1, fee=-0.019979999999999998)
+            await asyncio.to_thread(cli.wait_for, r"^main 2023-\S+Z fill \S+ long number=1 fee=-0\.01998$")
             assert await asyncio.to_thread(cli.end, signal.SIGINT) == 0
 
 
@@ -188,6 +241,7 @@ def test_cli_tells_what_an_address_looks_like() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "127.0.0.1:8765: an address begins with ws:// or wss://, such as ws://127.0.0.1:8765\n"
+        "node cli.mjs --help says how it is used\n"
     )
 
 
@@ -206,9 +260,25 @@ def test_cli_logs_in_with_the_published_token(server: Credentials) -> None:
 
 
 def test_cli_tells_its_usage() -> None:
-    done = run_cli("ws://127.0.0.1:8765", "password", "key", "--unknown")
+    asked, silent = run_cli("--help"), run_cli()
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert asked.stdout.startswith("Usage: node cli.mjs ADDRESS PASSWORD KEY_PART")
+    assert (silent.returncode, silent.stdout, silent.stderr) == (2, "", asked.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--foo",), "Unknown option '--foo'"),
+        (("--list", "--foo=1"), "Unknown option '--foo'"),
+        (("--list=1",), "Option '--list' does not take an argument"),
+        (("one too many",), "ADDRESS, PASSWORD and KEY_PART are needed, and 4 words were given"),
+    ],
+)
+def test_cli_names_the_argument_that_is_wrong(arguments: tuple[str, ...], said: str) -> None:
+    done = run_cli("ws://127.0.0.1:8765", "password", "key", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("Usage: node cli.mjs ADDRESS PASSWORD KEY_PART")
+    assert done.stderr == f"{said}\nnode cli.mjs --help says how it is used\n"
 
 
 def test_cli_tells_what_to_install(tmp_path: Path) -> None:

@@ -158,7 +158,8 @@ async def test_a_locked_address_waits_longer_and_comes_back() -> None:
         # Its handshakes are answered with 429 while the lock lasts, some two seconds.
         async with watching(address, retry={"baseMs": 100, "maxMs": 400}) as watcher:
             [_, state] = await watcher.wait_for("state", state="waiting")
-            assert (state["code"], state["reason"]) == (429, "the server answered HTTP 429")
+            why = "the server answered HTTP 429: too many failed logins or connections from this address"
+            assert (state["code"], state["reason"]) == (429, why)
             assert state["retryInMs"] >= 1_000
             await watcher.wait_for("state", state="live")
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { refused, turnedAway } from "../../examples/js-client/endings.mjs";
+import { refused, schemeHint, turnedAway } from "../../examples/js-client/endings.mjs";
 
 test("a login that was refused is final, whatever the connection ends with", () => {
   for (const code of [1000, 1006, 1012, 4401, 4408]) {
@@ -36,7 +36,23 @@ test("an HTTP answer is tried again, after its Retry-After, which may be a date 
     [undefined, undefined],
   ]) {
     const ended = turnedAway({ statusCode: 429, headers: { "retry-after": /** @type {any} */ (value) } }, now);
-    assert.deepEqual(ended, { code: 429, reason: "the server answered HTTP 429", isFinal: false, notBeforeMs });
+    const reason = "the server answered HTTP 429: too many failed logins or connections from this address";
+    assert.deepEqual(ended, { code: 429, reason, isFinal: false, notBeforeMs });
   }
   assert.match(turnedAway({ statusCode: 302, headers: {} }, now).reason, /give the address/);
+  assert.equal(turnedAway({ statusCode: 404, headers: {} }, now).reason, "the server answered HTTP 404");
+});
+
+test("where the address may begin with the wrong scheme, the other is proposed", () => {
+  for (const [url, detail, tried] of [
+    ["wss://x", "Client network socket disconnected before secure TLS connection was established", "ws://"],
+    ["wss://x", "write EPROTO ...:wrong version number:...", "ws://"],
+    ["ws://x", "socket hang up", "wss://"],
+    ["ws://x", "Parse Error: Expected HTTP/", "wss://"],
+    ["wss://x", "socket hang up", ""],
+    ["ws://x", "connect ECONNREFUSED 127.0.0.1:1", ""],
+    ["ws://x", "", ""],
+  ]) {
+    assert.equal(schemeHint(url, detail).split(": try ")[1] ?? "", tried, `${url} ${detail}`);
+  }
 });

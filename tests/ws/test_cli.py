@@ -89,16 +89,6 @@ def test_the_demo_serves_and_its_own_line_for_the_client_works(number: signal.Si
     assert not [line for line in logged if password in line]
 
 
-def test_the_python_client_says_why_it_was_not_let_in() -> None:
-    with Process.python("passivbot_ws_plugin", "demo", "--port", "0") as demo:
-        address = demo.wait_for_line("  address").split()[-1]
-        with Process(*PYTHON_CLIENT, address, "wrong", "demo") as client:
-            assert "wrong token or public_key_part" in client.wait_for_line("Authentication failed")
-            assert client.wait() == 1
-        assert '"auth.failure"' in demo.wait_for_line("passivbot_ws_plugin.audit")
-        assert demo.end() == 0
-
-
 def test_a_demo_that_does_not_listen_yet_ends_at_once(tmp_path: Path) -> None:
     stop = threading.Event()
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosedError, InvalidProxy, InvalidStatus
+from websockets.exceptions import ConnectionClosedError, InvalidMessage, InvalidProxy, InvalidStatus
 from websockets.frames import Close
 from websockets.http11 import Response
 
@@ -73,10 +73,17 @@ def test_what_has_no_code_is_tried_again() -> None:
     assert judge(OSError("a\nb")).reason == "a b"
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_is_kept(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (429, ": too many failed logins or connections from this address"),
+        (503, ": it takes no more connections now, or is not ready"),
+        (404, ""),
+    ],
+)
+def test_retry_after_is_kept_and_what_the_status_means_is_said(status: int, why: str) -> None:
     response = Response(status, "", Headers({"Retry-After": "7"}), b"")
-    assert judge(InvalidStatus(response)) == Loss(f"the server answered HTTP {status}", status, 7.0)
+    assert judge(InvalidStatus(response)) == Loss(f"the server answered HTTP {status}{why}", status, 7.0)
 
 
 def test_a_redirect_is_not_followed_and_said() -> None:
@@ -94,8 +101,20 @@ def test_retry_after_may_be_a_date_or_nonsense() -> None:
 def test_a_certificate_that_does_not_hold_ends_it() -> None:
     error = ssl.SSLCertVerificationError("x")
     error.verify_message = "self-signed certificate"
-    with pytest.raises(ServerNotProvenError, match="self-signed"):
+    with pytest.raises(ServerNotProvenError, match=r"self-signed.*SSL_CERT_FILE"):
         judge(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "scheme"),
+    [
+        (ssl.SSLError(1, "wrong version number"), "ws"),
+        (ConnectionResetError(), "ws"),
+        (InvalidMessage("did not receive a valid HTTP response"), "wss"),
+    ],
+)
+def test_the_other_scheme_is_proposed(error: Exception, scheme: str) -> None:
+    assert judge(error).reason.endswith(f"TLS: try {scheme}://")
 
 
 def test_the_proxy_s_password_stays_out_of_the_error() -> None:

@@ -10,21 +10,23 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from passivbot_hooks import HooksError, load_config
+from passivbot_hooks import HooksError, did_you_mean, load_config
 from passivbot_hooks.command_line import configure_logging, number_from, stop_on_signals
 
 from .asyncapi import pretty_json
 from .audit.cli import add_audit
 from .auth import make_token
+from .credentials import Credential
 from .demo import Demo, is_free
 from .errors import SettingsError
 from .plugin import plugin
-from .settings import DEFAULT_PORT, parse_settings
+from .settings import DEFAULT_PORT, Settings, parse_settings
 
 _AUTH_MESSAGE_HELP = """\
 Print the `auth` message that a client must send, from the password and the key part in CONFIG.
 
 The token in it is as good as the password: whoever has it can log in. Keep it out of chats and URLs.
+What `passivbot-hooks run` would warn of in the settings is said here too, on stderr.
 """
 
 _ASYNCAPI_HELP = """\
@@ -53,12 +55,29 @@ def _token(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     try:
         settings = parse_settings(config.data)
+        credential = _credential(settings, arguments.key)
+        if settings.options.auth.token == "deny":
+            raise SettingsError(
+                "plugins.websocket.auth.token",
+                "is deny: the server takes no such message; log in by SCRAM-SHA-256, or set it to allow",
+            )
     except SettingsError as exc:
         raise SettingsError(f"{config.path}: {exc.path}", exc.reason) from exc
-    published = settings.credentials[0]
-    token = make_token(published.password, published.key)
-    print(json.dumps({"type": "auth", "token": token, "public_key_part": published.key}))
+    for warning in settings.warnings:
+        print(f"passivbot-ws: {config.path}: {warning}", file=sys.stderr)
+    token = make_token(credential.password, credential.key)
+    print(json.dumps({"type": "auth", "token": token, "public_key_part": credential.key}))
     return 0
+
+
+def _credential(settings: Settings, key: str | None) -> Credential:
+    """The one of that key part; by default the published one."""
+    known = {credential.key: credential for credential in settings.credentials}
+    if key is None:
+        return settings.credentials[0]
+    if key not in known:
+        raise SettingsError("plugins.websocket.keys", f"has no {key!r}{did_you_mean(key, known)}")
+    return known[key]
 
 
 def _asyncapi(_arguments: argparse.Namespace) -> int:
@@ -120,6 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     token.set_defaults(command=_token)
     token.add_argument("config", metavar="CONFIG", type=Path, help="a bot's HJSON config file")
+    token.add_argument(
+        "--key", metavar="NAME", help="one of plugins.websocket.keys (default: the published key)"
+    )
 
     asyncapi = commands.add_parser(
         "asyncapi", help="print the protocol as an AsyncAPI document", description=_ASYNCAPI_HELP,

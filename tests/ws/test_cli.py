@@ -42,6 +42,39 @@ def test_token_prints_the_message_that_a_client_must_send(
     assert json.loads(capsys.readouterr().out) == json.loads(auth_message(PASSWORD, KEY))
 
 
+def test_token_of_a_further_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = {"keys": {"dash": {"password": "the dashboard's own secret"}}}
+    config = write_config(tmp_path / "live.hjson", {"websocket": options})
+    assert main(["token", str(config), "--key", "dash"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == json.loads(auth_message("the dashboard's own secret", "dash"))
+    assert said.err == ""
+    assert main(["token", str(config), "--key", "dahs"]) == 2
+    said = capsys.readouterr()
+    assert said.err.endswith("live.hjson: plugins.websocket.keys: has no 'dahs'; did you mean dash?\n")
+    assert said.out == ""
+
+
+def test_token_warns_of_what_run_warns_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key_part = "phone # the phone"
+    assert (
+        main(["token", str(write_config(tmp_path / "live.hjson", websocket_public_key_part=key_part))]) == 0
+    )
+    said = capsys.readouterr()
+    assert json.loads(said.out)["public_key_part"] == key_part
+    assert "live.websocket_public_key_part: seems to end in a comment" in said.err
+
+
+def test_no_token_is_printed_that_the_server_would_refuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config(tmp_path / "live.hjson", {"websocket": {"auth": {"token": "deny"}}})
+    assert main(["token", str(config)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "plugins.websocket.auth.token: is deny" in said.err
+
+
 @pytest.mark.parametrize(
     ("live", "said"),
     [

@@ -84,6 +84,17 @@ _LIVE_KEYS: Final = (
 )
 
 
+#: What of a config is the server's: the keys in ``live``, and ``plugins.websocket``.
+ServerSection = tuple[Mapping[str, Any], Mapping[str, Any]]
+
+
+def server_section(config: Mapping[str, Any]) -> ServerSection:
+    """What a config says of the server, right or wrong; both are empty where it says nothing."""
+    live = config.get("live")
+    keys = live if isinstance(live, Mapping) else {}
+    return {key: keys[key] for key in _LIVE_KEYS if key in keys}, plugin_options(config, "websocket")
+
+
 def _refuse_unknown(live: Mapping[str, Any]) -> None:
     for name in live:
         if str(name).startswith("websocket_") and name not in _LIVE_KEYS:

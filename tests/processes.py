@@ -19,6 +19,10 @@ EXAMPLES: Final = ROOT / "examples"
 #: What a process may take to say something, or to end; seconds. A loaded machine needs some.
 WAIT_S: Final = 20.0
 
+# A script's `command &` starts us with Ctrl-C ignored, which each child would inherit, and keep.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class Process:
     """A process whose output, both streams in one, is read as it comes.

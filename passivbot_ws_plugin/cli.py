@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -103,7 +104,8 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _print_welcome(demo: Demo, address: str, *, is_port_free: bool) -> None:
     note = "" if is_port_free else f"\nPort {DEFAULT_PORT} is taken, so it has another one."
-    credentials = f"{address} '{demo.password}' {demo.key_part}"
+    python = shlex.quote(sys.executable)
+    credentials = shlex.join((address, demo.password, demo.key_part))
     print(
         f"""
 A paper bot is being served: a random walk, no exchange, no money.{note}
@@ -114,9 +116,9 @@ A paper bot is being served: a random walk, no exchange, no money.{note}
 
 Watch it from the checkout's root, in another terminal:
 
-  {sys.executable} examples/python_client.py {credentials}
+  {python} examples/python_client.py {credentials}
   npm install --omit=dev --prefix examples/js-client && node examples/js-client/cli.mjs {credentials}
-  {sys.executable} -m http.server --bind 127.0.0.1 --directory examples/js-client 8000
+  {python} -m http.server --bind 127.0.0.1 --directory examples/js-client 8000
       and open http://127.0.0.1:8000/page.html
 
 Ctrl-C ends it.

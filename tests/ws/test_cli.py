@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import signal
 import socket
 import sys
@@ -111,7 +112,7 @@ def test_every_command_has_help_that_teaches(command: list[str], capsys: pytest.
 def test_the_demo_serves_and_its_own_line_for_the_client_works(number: signal.Signals) -> None:
     with Process.python("passivbot_ws_plugin", "demo", "--port", "0") as demo:
         line = demo.wait_for_line("examples/python_client.py")
-        address, password, key_part = (part.strip("'") for part in line.split()[-3:])
+        address, password, key_part = shlex.split(line)[-3:]
         with Process(*PYTHON_CLIENT, address, password, key_part) as watching:
             first = watching.wait_for_line("demo running: balance")
             assert watching.wait_for_line("demo running: balance") != first
@@ -120,6 +121,17 @@ def test_the_demo_serves_and_its_own_line_for_the_client_works(number: signal.Si
     assert "Traceback" not in demo.output
     logged = [line for line in demo.output.splitlines() if "event=" in line or "{" in line]
     assert not [line for line in logged if password in line]
+
+
+def test_the_demos_lines_are_for_a_shell_where_the_path_has_a_blank(tmp_path: Path) -> None:
+    environment = tmp_path / "a 'place'"
+    environment.symlink_to(sys.prefix)
+    python = environment / "bin" / Path(sys.executable).name
+    with Process(python, "-m", "passivbot_ws_plugin", "demo", "--port", "0") as demo:
+        line = demo.wait_for_line("examples/python_client.py")
+        assert shlex.split(line)[:2] == [str(python), "examples/python_client.py"]
+        assert shlex.split(demo.wait_for_line("http.server"))[0] == str(python)
+        assert demo.end() == 0
 
 
 def test_the_python_client_says_why_it_was_not_let_in() -> None:

@@ -12,7 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from passivbot_hooks import HooksError, did_you_mean, load_config
-from passivbot_hooks.command_line import configure_logging, number_from, stop_on_signals
+from passivbot_hooks.command_line import (
+    configure_logging,
+    number_from,
+    reader_may_leave,
+    stop_on_signals,
+)
 
 from .asyncapi import pretty_json
 from .audit.cli import add_audit
@@ -43,13 +48,15 @@ real bot is. It needs nothing, keeps nothing, and runs until Ctrl-C.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    arguments = _parser().parse_args(argv)
-    try:
-        code: int = arguments.command(arguments)
-    except (HooksError, SettingsError) as exc:
-        print(f"passivbot-ws: {exc}", file=sys.stderr)
-        return 2
-    return code
+    with reader_may_leave():
+        arguments = _parser().parse_args(argv)
+        try:
+            code: int = arguments.command(arguments)
+        except (HooksError, SettingsError) as exc:
+            print(f"passivbot-ws: {exc}", file=sys.stderr)
+            return 2
+        return code
+    return 0
 
 
 def _token(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -147,3 +148,17 @@ class Process:
         if self._process.poll() is None:
             self._process.kill()
         self.wait()
+
+
+def output_that_nobody_reads(*command: str | Path) -> tuple[int, str]:
+    """Run a command whose output's reader left before it began; its exit code and what it complains of."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            (sys.executable, "-m", *command), stdout=writing, stderr=subprocess.PIPE,
+            text=True, timeout=WAIT_S, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(writing)
+    return done.returncode, done.stderr

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from .command_line import configure_logging, number_from, stop_on_signals
+from .command_line import configure_logging, number_from, reader_may_leave, stop_on_signals
 from .config import is_name, load_config
 from .errors import HooksError
 from .host import PluginHost, PluginRecord
@@ -60,17 +59,16 @@ monitor files that a Passivbot writes, under DIR/<exchange>/<user>. For demos an
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    arguments = _parser().parse_args(argv)
-    configure_logging(verbose=arguments.verbose)
-    try:
-        code: int = arguments.command(arguments)
-    except HooksError as exc:
-        print(f"passivbot-hooks: {exc}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader of our output left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code
+    with reader_may_leave():
+        arguments = _parser().parse_args(argv)
+        configure_logging(verbose=arguments.verbose)
+        try:
+            code: int = arguments.command(arguments)
+        except HooksError as exc:
+            print(f"passivbot-hooks: {exc}", file=sys.stderr)
+            return 2
+        return code
+    return 0
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -134,6 +132,8 @@ def _paper(arguments: argparse.Namespace) -> int:
                 flush=True,
             )
             bot.run(stop, interval_s=arguments.interval)
+        except BrokenPipeError:
+            raise  # our own output's
         except OSError as exc:
             print(
                 f"passivbot-hooks: cannot write {exc.filename or arguments.dir}: {exc.strerror}",

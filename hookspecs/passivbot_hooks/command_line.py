@@ -1,10 +1,11 @@
-"""What every command of ours needs: logs on stderr, an end by signals, numbers within bounds."""
+"""What every command of ours needs: logs on stderr, its ends, numbers within bounds."""
 
 from __future__ import annotations
 
 import _thread
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -40,6 +41,19 @@ def stop_on_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """End quietly where the reader of our output left, as ``| head`` does."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # What is not written yet must not fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def number_from(low: float, high: float, kind: type[float] = float) -> Callable[[str], float]:

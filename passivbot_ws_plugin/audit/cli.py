@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,10 +96,8 @@ def add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _audit(arguments: argparse.Namespace) -> int:
     try:
         code: int = arguments.audit_command(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        raise  # our own output's
     except OSError as exc:
         reason = f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)
         print(f"passivbot-ws: {reason}", file=sys.stderr)

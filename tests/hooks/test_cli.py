@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 from monitor_files import state, write_state
-from processes import Process
+from processes import Process, output_that_nobody_reads
 
 from passivbot_hooks.cli import main
 
@@ -103,6 +104,36 @@ def test_run_watches_and_ends_cleanly_on_a_signal(
         process.wait_for_line("bot 'main': following")
         assert process.end(number, timeout_s=5) == 0
     assert "Traceback" not in process.output
+
+
+#: The command, with Ctrl-C in the midst of its imports.
+INTERRUPTED = """
+import sys
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == "pluggy":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+from passivbot_hooks.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_while_it_is_imported_ends_it_quietly() -> None:
+    with Process(sys.executable, "-c", INTERRUPTED) as command:
+        assert command.wait() == 130
+    assert command.output == ""
+
+
+@pytest.mark.parametrize("command", [("--help",), ("plugins", "{config}"), ("paper", "{root}")])
+def test_an_output_that_nobody_reads_is_no_failure(command: tuple[str, ...], config: Path) -> None:
+    arguments = (part.format(config=config, root=config.parent) for part in command)
+    code, said = output_that_nobody_reads("passivbot_hooks", *arguments)
+    assert code == 0
+    assert "Traceback" not in said
+    assert "cannot write" not in said
 
 
 PRINTER = """

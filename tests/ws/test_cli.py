@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import EXAMPLES, ROOT, Process
+from processes import EXAMPLES, ROOT, Process, output_that_nobody_reads
 from servers import KEY, PASSWORD, auth_message, write_config
 
 from passivbot_ws_plugin.cli import main
@@ -174,6 +174,18 @@ def test_ctrl_c_while_it_is_imported_ends_it_quietly() -> None:
     with Process(sys.executable, "-c", INTERRUPTED) as command:
         assert command.wait() == 130
     assert command.output == ""
+
+
+@pytest.mark.parametrize(
+    "command", [("--help",), ("token", "{config}"), ("asyncapi",), ("demo", "--port", "0")]
+)
+def test_an_output_that_nobody_reads_is_no_failure(command: tuple[str, ...], tmp_path: Path) -> None:
+    config = write_config(tmp_path / "live.hjson")
+    code, said = output_that_nobody_reads(
+        "passivbot_ws_plugin", *(part.format(config=config) for part in command)
+    )
+    assert code == 0
+    assert "Traceback" not in said
 
 
 def test_the_demo_refuses_a_taken_port_at_once(capsys: pytest.CaptureFixture[str]) -> None:

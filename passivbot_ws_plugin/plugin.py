@@ -33,6 +33,7 @@ class WebSocketPlugin:
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._owner: str | None = None
+        self._is_refused = False  # the last settings, so that their mending is worth a line
         self._sections: dict[str, ServerSection] = {}
         self._settings: Settings | None = None  # the last good ones
         self._address: str | None = None
@@ -63,6 +64,7 @@ class WebSocketPlugin:
     def on_shutdown(self) -> None:
         """Stop the server, stuck clients or not."""
         worker, self._worker, self._owner, self._settings = self._worker, None, None, None
+        self._is_refused = False
         self._sections.clear()
         if worker is not None and not worker.stop(STOP_S):
             _log.error("worker.left_behind", reason=f"did not stop in {STOP_S} s")
@@ -103,6 +105,7 @@ class WebSocketPlugin:
         except NotConfiguredError as exc:  # without credentials nobody may come in: close the door
             _log.warning("server.off", bot=bot, reason=str(exc))
             settings = self._settings = None
+            self._is_refused = False
         except SettingsError as exc:
             consequence = "the server stays off"
             settings = self._settings
@@ -110,8 +113,12 @@ class WebSocketPlugin:
                 consequence = "the last good ones stay; clients see no secrets of the config meanwhile"
                 settings = settings.without_secrets()
             _log.error("settings.refused", bot=bot, reason=str(exc), consequence=consequence)
+            self._is_refused = True
         else:
             self._settings = settings
+            if self._is_refused:
+                _log.info("settings.in_force", bot=bot)
+            self._is_refused = False
         for warning in () if settings is None else settings.warnings:
             _log.warning("settings.unwise", bot=bot, reason=warning)
         worker.configure(settings)

@@ -19,6 +19,7 @@ from .host import PluginHost, PluginRecord
 from .newcomers import Newcomers
 from .paper import PaperBot
 from .sidecar import POLL_S, Sidecar, watched_bots
+from .sources.monitor.locate import missing
 
 _log = logging.getLogger("passivbot_hooks")
 
@@ -80,11 +81,10 @@ def _run(arguments: argparse.Namespace) -> int:
             root = where.root.absolute()
             _log.info("bot %r: watching %s/%s/%s", bot.name, root, where.exchange or "*", where.user)
             if where.find() is None:
-                what = f"user {where.user!r}" if root.is_dir() else "such directory"
                 _log.warning(
-                    "bot %r: no %s in %s yet; a bot makes it when it first runs. If yours runs already, give "
-                    "--monitor-root DIR",
-                    bot.name, what, root,
+                    "bot %r: %s yet; a bot makes it when it first runs. If yours runs already, give "
+                    "--monitor-root DIR or --bot EXCHANGE/USER",
+                    bot.name, missing(where),
                 )  # fmt: skip
         newcomers = None
         if arguments.all:

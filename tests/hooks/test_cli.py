@@ -175,6 +175,15 @@ def test_run_all_hears_of_a_bot_that_another_process_starts_and_ends(config: Pat
     assert "TOLD other 2 order.placed" in sidecar.output
 
 
+def test_run_names_the_bots_that_are_there_where_its_own_is_not(config: Path, tmp_path: Path) -> None:
+    write_state(tmp_path / "bybit" / "main", state())
+    with Process.python(
+        "passivbot_hooks", "run", config, "--monitor-root", tmp_path, "--bot", "okx/main"
+    ) as process:
+        process.wait_for_line(f"no okx/main in {tmp_path} (there is bybit/main) yet")
+        assert process.end() == 0
+
+
 def test_paper_writes_until_a_signal(tmp_path: Path) -> None:
     with Process.python(
         "passivbot_hooks", "paper", tmp_path, "--interval", "0.05", "--symbols", "2"

@@ -165,6 +165,15 @@ def test_a_wrong_setting_is_one_error_and_the_last_good_ones_stay(
         assert receive(client)["data"]["live"]["websocket_password"] == PASSWORD
 
 
+def test_settings_that_are_mended_are_said_to_be_in_force(
+    plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    for port in (99_999, 0, 0):
+        plugin.on_config_loaded("main", config(port=port))
+    lines = [record.getMessage() for record in caplog.records if "event=settings." in record.getMessage()]
+    assert [line.split()[0] for line in lines] == ["event=settings.refused", "event=settings.in_force"]
+
+
 def test_a_changed_password_takes_effect_without_a_restart(plugin: WebSocketPlugin) -> None:
     plugin.on_config_loaded("main", config())
     address = plugin.wait_listening(10)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .command_line import configure_logging, number_from, reader_may_leave, stop_on_signals
 from .config import is_name, load_config
-from .errors import HooksError
+from .errors import HooksError, PluginError
 from .host import PluginHost, PluginRecord
 from .newcomers import Newcomers
 from .paper import PaperBot
@@ -99,9 +99,19 @@ def _run(arguments: argparse.Namespace) -> int:
 def _plugins(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     host = PluginHost()  # not shut down: nothing of a plugin runs here but its import
-    host.load({config.user or "?": config.data})
+    log = logging.getLogger(PluginHost.__module__)
+    log.addFilter(_is_not_in_table)
+    try:
+        host.load({config.user or "?": config.data})
+    finally:
+        log.removeFilter(_is_not_in_table)
     print(_table(host.records))
     return 1 if any(record.state == "failed" for record in host.records) else 0
+
+
+def _is_not_in_table(record: logging.LogRecord) -> bool:
+    """Whether a line of the host's says something else than why a plugin failed."""
+    return not (isinstance(record.args, tuple) and any(isinstance(arg, PluginError) for arg in record.args))
 
 
 def _table(records: Sequence[PluginRecord]) -> str:
@@ -126,21 +136,24 @@ def _paper(arguments: argparse.Namespace) -> int:
                 symbols=arguments.symbols,
                 seed=arguments.seed,
             )
-            print(
-                f"paper bot: {arguments.symbols} symbols of a random walk, no exchange and no money.\n"
-                f"writing {bot.publisher.path} every {arguments.interval:g} s; Ctrl-C ends it",
-                flush=True,
-            )
-            bot.run(stop, interval_s=arguments.interval)
-        except BrokenPipeError:
-            raise  # our own output's
         except OSError as exc:
-            print(
-                f"passivbot-hooks: cannot write {exc.filename or arguments.dir}: {exc.strerror}",
-                file=sys.stderr,
-            )
+            _say_not_written(exc, arguments.dir)
+            return 2
+        print(
+            f"paper bot: {arguments.symbols} symbols of a random walk, no exchange and no money.\n"
+            f"writing {bot.publisher.path} every {arguments.interval:g} s; Ctrl-C ends it",
+            flush=True,
+        )
+        try:
+            bot.run(stop, interval_s=arguments.interval)
+        except OSError as exc:
+            _say_not_written(exc, arguments.dir)
             return 1
     return 0
+
+
+def _say_not_written(exc: OSError, directory: Path) -> None:
+    print(f"passivbot-hooks: cannot write {exc.filename or directory}: {exc.strerror}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -211,5 +224,5 @@ def _command(
 
 def _name(text: str) -> str:
     if not is_name(text):
-        raise argparse.ArgumentTypeError("must be the name of one directory, such as main")
+        raise argparse.ArgumentTypeError("must be the name of one directory, not a path")
     return text

@@ -66,7 +66,7 @@ def number_from(low: float, high: float, kind: type[float] = float) -> Callable[
             value = float("nan")
         if not low <= value <= high:
             whole = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"must be {whole} from {low:g} to {high:g}, not {text!r:.40}")
+            raise argparse.ArgumentTypeError(f"must be {whole} from {low} to {high}, not {text!r:.40}")
         return value
 
     return parse

@@ -82,7 +82,9 @@ def add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "file", metavar="FILE", type=Path, nargs="?", default=_AUDIT_LOG,
         help="the log (default: %(default)s)",
     )  # fmt: skip
-    tail.add_argument("--follow", action="store_true", help="go on with each new line, through rotations")
+    tail.add_argument(
+        "-f", "--follow", action="store_true", help="go on with each new line, through rotations"
+    )
     tail.add_argument(
         "-n",
         metavar="LINES",
@@ -100,6 +102,8 @@ def _audit(arguments: argparse.Namespace) -> int:
         raise  # our own output's
     except OSError as exc:
         reason = f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)
+        if isinstance(exc, FileNotFoundError) and arguments.file == _AUDIT_LOG:
+            reason = f"no {_AUDIT_LOG} here; run this where the sidecar runs, or give FILE"
         print(f"passivbot-ws: {reason}", file=sys.stderr)
         return 2
     return code

@@ -51,7 +51,8 @@ def test_what_cannot_start_is_one_clear_line_and_exit_code_2(
         (["run", "x", "--poll", "0"], "must be a number from 0.01 to 60, not '0'"),
         (["run", "x", "--poll", "nan"], "must be a number from 0.01 to 60, not 'nan'"),
         (["paper", "x", "--symbols", "0"], "must be a whole number from 1 to 10000, not '0'"),
-        (["paper", "x", "--user", "a/b"], "must be the name of one directory"),
+        (["paper", "x", "--user", "a/b"], "must be the name of one directory, not a path"),
+        (["paper", "x", "--exchange", "../x"], "must be the name of one directory, not a path"),
     ],
 )
 def test_a_wrong_option_says_what_would_be_right(
@@ -74,7 +75,10 @@ def test_plugins_shows_a_table(config: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_plugins_imports_what_is_on_and_calls_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     info = tmp_path / "sample-1.dist-info"
     info.mkdir()
@@ -84,13 +88,15 @@ def test_plugins_imports_what_is_on_and_calls_nothing(
     )
     monkeypatch.syspath_prepend(tmp_path)
     config = tmp_path / "live.hjson"
-    config.write_text('{"live": {"user": "main"}}')
+    config.write_text('{"live": {"user": "main"}, "plugins": {"nobody": true}}')
     import plugins_for_tests
 
     plugins_for_tests.recording.calls.clear()
     assert main(["plugins", str(config)]) == 1
     out = capsys.readouterr().out
     assert "type int without any hook" in out
+    assert "without any hook" not in caplog.text  # said once
+    assert "no plugin of that name is installed" in caplog.text  # what the table has not is said
     assert plugins_for_tests.recording.calls == []
 
 
@@ -197,5 +203,5 @@ def test_paper_writes_until_a_signal(tmp_path: Path) -> None:
 
 def test_paper_says_where_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
-    assert main(["paper", str(tmp_path / "file")]) == 1
+    assert main(["paper", str(tmp_path / "file")]) == 2
     assert "cannot write" in capsys.readouterr().err

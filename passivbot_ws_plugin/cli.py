@@ -1,4 +1,4 @@
-"""The command ``passivbot-ws``: a demo, the message a client must send, the contract, and the audit log."""
+"""The command ``passivbot-ws``: a demo, and what to know of a config, the protocol and the audit log."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from passivbot_hooks import HooksError, did_you_mean, load_config
-from passivbot_hooks.command_line import (
-    configure_logging,
-    number_from,
-    reader_may_leave,
-    stop_on_signals,
-)
+from passivbot_hooks.command_line import configure_logging, number_from, reader_may_leave, stop_on_signals
+from passivbot_hooks.toggles import parse_toggles
 
 from .asyncapi import pretty_json
 from .audit.cli import add_audit
@@ -26,13 +23,23 @@ from .credentials import Credential
 from .demo import Demo, is_free
 from .errors import SettingsError
 from .plugin import plugin
-from .settings import DEFAULT_PORT, Settings, parse_settings
+from .settings import DEFAULT_PORT, Settings, make_address, parse_settings
+from .tls import Certificate
 
 _AUTH_MESSAGE_HELP = """\
 Print the `auth` message that a client must send, from the password and the key part in CONFIG.
 
 The token in it is as good as the password: whoever has it can log in. Keep it out of chats and URLs.
 What `passivbot-hooks run` would warn of in the settings is said here too, on stderr.
+"""
+
+_CHECK_HELP = """\
+Say what the server would make of CONFIG, without running: its address, its keys, the file of its
+record, and a warning for each setting that is hardly what was meant.
+
+Not looked at: whether the address is free, and whether the record can be written.
+
+Exit codes: 0 it would serve, 2 it would stay off, and one line says why.
 """
 
 _ASYNCAPI_HELP = """\
@@ -60,21 +67,45 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _token(arguments: argparse.Namespace) -> int:
-    config = load_config(arguments.config)
-    try:
-        settings = parse_settings(config.data)
+    with _told_of(arguments.config):
+        settings = parse_settings(load_config(arguments.config).data)
         credential = _credential(settings, arguments.key)
         if settings.options.auth.token == "deny":
             raise SettingsError(
                 "plugins.websocket.auth.token",
                 "is deny: the server takes no such message; log in by SCRAM-SHA-256, or set it to allow",
             )
-    except SettingsError as exc:
-        raise SettingsError(f"{config.path}: {exc.path}", exc.reason) from exc
     for warning in settings.warnings:
-        print(f"passivbot-ws: {config.path}: {warning}", file=sys.stderr)
+        print(f"passivbot-ws: {arguments.config}: {warning}", file=sys.stderr)
     token = make_token(credential.password, credential.key)
     print(json.dumps({"type": "auth", "token": token, "public_key_part": credential.key}))
+    return 0
+
+
+@contextmanager
+def _told_of(config: Path) -> Iterator[None]:
+    """Name the config in what is wrong with its settings."""
+    try:
+        yield
+    except SettingsError as exc:
+        raise SettingsError(f"{config}: {exc.path}", exc.reason) from exc
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    with _told_of(arguments.config):
+        config = load_config(arguments.config).data
+        toggle = parse_toggles(config).get("websocket")
+        if not toggle.enabled:
+            raise SettingsError("plugins.websocket", f"switches the server off: {toggle.reason}")
+        settings = parse_settings(config)
+        if settings.options.tls is not None:
+            Certificate(settings.options.tls)
+    for warning in settings.warnings:
+        print(f"warning: {warning}")
+    where = make_address(settings.host, settings.port, settings.options)
+    print(f"address: {where}" + (" (0: any free port; the log says which)" if settings.port == 0 else ""))
+    print(f"keys:    {', '.join(credential.key for credential in settings.credentials)}")
+    print(f"record:  {settings.options.audit.path}")
     return 0
 
 
@@ -151,6 +182,13 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument(
         "--key", metavar="NAME", help="one of plugins.websocket.keys (default: the published key)"
     )
+
+    check = commands.add_parser(
+        "check", help="say what the server makes of a config", description=_CHECK_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    check.set_defaults(command=_check)
+    check.add_argument("config", metavar="CONFIG", type=Path, help="a bot's HJSON config file")
 
     asyncapi = commands.add_parser(
         "asyncapi", help="print the protocol as an AsyncAPI document", description=_ASYNCAPI_HELP,

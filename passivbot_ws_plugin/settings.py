@@ -51,6 +51,12 @@ class Settings(Struct, frozen=True):
         return msgspec.structs.replace(self, options=options, warnings=())
 
 
+def make_address(host: str, port: int, options: Options) -> str:
+    """What a client is given, such as ``ws://127.0.0.1:8765``."""
+    scheme = "ws" if options.tls is None else "wss"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
 def parse_settings(config: Mapping[str, Any]) -> Settings:
     """Read the settings from a bot's whole config.
 

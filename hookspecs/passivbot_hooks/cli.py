@@ -49,7 +49,8 @@ _PLUGINS_HELP = """\
 Show every installed plugin, whether CONFIG switches it on, and what is wrong with the broken ones.
 
 Plugins that are on are imported, to see whether they load; none of their hooks is called, so
-what is wrong with their options shows when they run.
+what is wrong with their options shows when they run. For the WebSocket server's, there is
+`passivbot-ws check CONFIG`.
 """
 
 _PAPER_HELP = """\
@@ -167,7 +168,10 @@ def _parser() -> argparse.ArgumentParser:
 
     run = _command(commands, "run", "watch bots and fire the hooks", _RUN_HELP, _RUN_EXAMPLES)
     run.set_defaults(command=_run)
-    run.add_argument("config", metavar="CONFIG", type=Path, nargs="+", help="a bot's HJSON config file")
+    run.add_argument(
+        "config", metavar="CONFIG", type=Path, nargs="+",
+        help="a bot's HJSON config file; one is needed with --all too, for the plugins' settings",
+    )  # fmt: skip
     run.add_argument(
         "--monitor-root", metavar="DIR", type=Path,
         help="where the bots write (default: the config's monitor.root_dir, else ./monitor)",

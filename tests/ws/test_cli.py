@@ -90,6 +90,39 @@ def test_token_says_what_is_wrong_with_the_config(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("plugins", "live", "said"),
+    [
+        ({"websocket": False}, {}, "plugins.websocket: switches the server off: plugins.websocket is false"),
+        ({}, {"websocket_password": None}, "live.websocket_password: is missing, so the server stays off"),
+        ({"websocket": {"tls": {"cert": "no", "key": "no"}}}, {}, "plugins.websocket.tls"),
+        ({}, {"websocket_prot": 1}, "live.websocket_prot: is not a setting; did you mean websocket_port?"),
+    ],
+)
+def test_check_says_why_the_server_would_stay_off(
+    plugins: dict[str, Any],
+    live: dict[str, Any],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check", str(write_config(tmp_path / "live.hjson", plugins, **live))]) == 2
+    assert f"live.hjson: {said}" in capsys.readouterr().err
+
+
+def test_check_says_what_would_be_served(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = {"keys": {"dash": {"password": "a long one of its own"}}}
+    live = {"websocket_port": 8777, "websocket_password": "short"}
+    assert main(["check", str(write_config(tmp_path / "live.hjson", {"websocket": options}, **live))]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines() == [
+        "warning: live.websocket_password: has fewer than 12 characters",
+        "address: ws://127.0.0.1:8777",
+        f"keys:    {KEY}, dash",
+        "record:  logs/websocket_audit.jsonl",
+    ]
+
+
 def test_asyncapi_prints_the_committed_contract(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["asyncapi"]) == 0
     assert capsys.readouterr().out == (ROOT / "docs" / "asyncapi.json").read_text(encoding="ascii")
@@ -100,7 +133,7 @@ def test_token_of_no_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no such file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["token"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["token"], ["check"], ["demo"]])
 def test_every_command_has_help_that_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])

@@ -1,30 +1,45 @@
-"""The command ``passivbot-ws``: a demo, the message a client must send, the contract, and the audit log."""
+"""The command ``passivbot-ws``: a demo, and what to know of a config, the protocol and the audit log."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from passivbot_hooks import HooksError, load_config
-from passivbot_hooks.command_line import configure_logging, number_from, stop_on_signals
+from passivbot_hooks import HooksError, did_you_mean, load_config
+from passivbot_hooks.command_line import configure_logging, number_from, reader_may_leave, stop_on_signals
+from passivbot_hooks.toggles import parse_toggles
 
 from .asyncapi import pretty_json
 from .audit.cli import add_audit
 from .auth import make_token
+from .credentials import Credential
 from .demo import Demo, is_free
 from .errors import SettingsError
 from .plugin import plugin
-from .settings import DEFAULT_PORT, parse_settings
+from .settings import DEFAULT_PORT, Settings, make_address, parse_settings
+from .tls import Certificate
 
 _AUTH_MESSAGE_HELP = """\
 Print the `auth` message that a client must send, from the password and the key part in CONFIG.
 
 The token in it is as good as the password: whoever has it can log in. Keep it out of chats and URLs.
+What `passivbot-hooks run` would warn of in the settings is said here too, on stderr.
+"""
+
+_CHECK_HELP = """\
+Say what the server would make of CONFIG, without running: its address, its keys, the file of its
+record, and a warning for each setting that is hardly what was meant.
+
+Not looked at: whether the address is free, and whether the record can be written.
+
+Exit codes: 0 it would serve, 2 it would stay off, and one line says why.
 """
 
 _ASYNCAPI_HELP = """\
@@ -40,25 +55,68 @@ real bot is. It needs nothing, keeps nothing, and runs until Ctrl-C.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    arguments = _parser().parse_args(argv)
-    try:
-        code: int = arguments.command(arguments)
-    except (HooksError, SettingsError) as exc:
-        print(f"passivbot-ws: {exc}", file=sys.stderr)
-        return 2
-    return code
+    with reader_may_leave():
+        arguments = _parser().parse_args(argv)
+        try:
+            code: int = arguments.command(arguments)
+        except (HooksError, SettingsError) as exc:
+            print(f"passivbot-ws: {exc}", file=sys.stderr)
+            return 2
+        return code
+    return 0
 
 
 def _token(arguments: argparse.Namespace) -> int:
-    config = load_config(arguments.config)
-    try:
-        settings = parse_settings(config.data)
-    except SettingsError as exc:
-        raise SettingsError(f"{config.path}: {exc.path}", exc.reason) from exc
-    published = settings.credentials[0]
-    token = make_token(published.password, published.key)
-    print(json.dumps({"type": "auth", "token": token, "public_key_part": published.key}))
+    with _told_of(arguments.config):
+        settings = parse_settings(load_config(arguments.config).data)
+        credential = _credential(settings, arguments.key)
+        if settings.options.auth.token == "deny":
+            raise SettingsError(
+                "plugins.websocket.auth.token",
+                "is deny: the server takes no such message; log in by SCRAM-SHA-256, or set it to allow",
+            )
+    for warning in settings.warnings:
+        print(f"passivbot-ws: {arguments.config}: {warning}", file=sys.stderr)
+    token = make_token(credential.password, credential.key)
+    print(json.dumps({"type": "auth", "token": token, "public_key_part": credential.key}))
     return 0
+
+
+@contextmanager
+def _told_of(config: Path) -> Iterator[None]:
+    """Name the config in what is wrong with its settings."""
+    try:
+        yield
+    except SettingsError as exc:
+        raise SettingsError(f"{config}: {exc.path}", exc.reason) from exc
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    with _told_of(arguments.config):
+        config = load_config(arguments.config).data
+        toggle = parse_toggles(config).get("websocket")
+        if not toggle.enabled:
+            raise SettingsError("plugins.websocket", f"switches the server off: {toggle.reason}")
+        settings = parse_settings(config)
+        if settings.options.tls is not None:
+            Certificate(settings.options.tls)
+    for warning in settings.warnings:
+        print(f"warning: {warning}")
+    where = make_address(settings.host, settings.port, settings.options)
+    print(f"address: {where}" + (" (0: any free port; the log says which)" if settings.port == 0 else ""))
+    print(f"keys:    {', '.join(credential.key for credential in settings.credentials)}")
+    print(f"record:  {settings.options.audit.path}")
+    return 0
+
+
+def _credential(settings: Settings, key: str | None) -> Credential:
+    """The one of that key part; by default the published one."""
+    known = {credential.key: credential for credential in settings.credentials}
+    if key is None:
+        return settings.credentials[0]
+    if key not in known:
+        raise SettingsError("plugins.websocket.keys", f"has no {key!r}{did_you_mean(key, known)}")
+    return known[key]
 
 
 def _asyncapi(_arguments: argparse.Namespace) -> int:
@@ -84,7 +142,8 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _print_welcome(demo: Demo, address: str, *, is_port_free: bool) -> None:
     note = "" if is_port_free else f"\nPort {DEFAULT_PORT} is taken, so it has another one."
-    credentials = f"{address} '{demo.password}' {demo.key_part}"
+    python = shlex.quote(sys.executable)
+    credentials = shlex.join((address, demo.password, demo.key_part))
     print(
         f"""
 A paper bot is being served: a random walk, no exchange, no money.{note}
@@ -95,9 +154,9 @@ A paper bot is being served: a random walk, no exchange, no money.{note}
 
 Watch it from the checkout's root, in another terminal:
 
-  {sys.executable} examples/python_client.py {credentials}
+  {python} examples/python_client.py {credentials}
   npm install --omit=dev --prefix examples/js-client && node examples/js-client/cli.mjs {credentials}
-  {sys.executable} -m http.server --bind 127.0.0.1 --directory examples/js-client 8000
+  {python} -m http.server --bind 127.0.0.1 --directory examples/js-client 8000
       and open http://127.0.0.1:8000/page.html
 
 Ctrl-C ends it.
@@ -120,6 +179,16 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     token.set_defaults(command=_token)
     token.add_argument("config", metavar="CONFIG", type=Path, help="a bot's HJSON config file")
+    token.add_argument(
+        "--key", metavar="NAME", help="one of plugins.websocket.keys (default: the published key)"
+    )
+
+    check = commands.add_parser(
+        "check", help="say what the server makes of a config", description=_CHECK_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    check.set_defaults(command=_check)
+    check.add_argument("config", metavar="CONFIG", type=Path, help="a bot's HJSON config file")
 
     asyncapi = commands.add_parser(
         "asyncapi", help="print the protocol as an AsyncAPI document", description=_ASYNCAPI_HELP,

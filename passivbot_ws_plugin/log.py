@@ -11,9 +11,7 @@ from typing import Any, Final, cast
 
 import structlog
 
-_render: Final = structlog.processors.KeyValueRenderer(
-    key_order=["event"], drop_missing=True, repr_native_str=False
-)
+_render: Final = structlog.processors.LogfmtRenderer(key_order=["event"], drop_missing=True)
 
 
 def _for_stdlib(
@@ -26,7 +24,10 @@ def _for_stdlib(
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger that writes ``event=server.listening address=...`` to the stdlib logger of that name."""
+    """A logger that writes ``event=server.listening address=...`` to the stdlib logger of that name.
+
+    That is logfmt: a value with blanks stands in quotes.
+    """
     logger = structlog.wrap_logger(
         logging.getLogger(name),
         processors=[structlog.stdlib.filter_by_level, _for_stdlib],

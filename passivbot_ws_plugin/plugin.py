@@ -12,7 +12,7 @@ from .errors import NotConfiguredError, SettingsError
 from .log import get_logger
 from .messages import clean, event_data, statistics_data
 from .redaction import without_metadata
-from .settings import Settings, parse_settings
+from .settings import ServerSection, Settings, parse_settings, server_section
 from .worker import Worker
 
 #: What stopping may take: the server's own bound, and a little for the thread.
@@ -33,6 +33,8 @@ class WebSocketPlugin:
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._owner: str | None = None
+        self._is_refused = False  # the last settings, so that their mending is worth a line
+        self._sections: dict[str, ServerSection] = {}
         self._settings: Settings | None = None  # the last good ones
         self._address: str | None = None
         self._address_changed = threading.Condition()
@@ -45,6 +47,7 @@ class WebSocketPlugin:
             self._owner = bot
         if bot == self._owner:  # first: who may see a config is never judged by older settings than its own
             self._configure(worker, bot, config)
+        self._say_what_is_not_used(bot, config)
         worker.put_config(bot, clean(without_metadata(config)))
 
     @hookimpl
@@ -61,6 +64,8 @@ class WebSocketPlugin:
     def on_shutdown(self) -> None:
         """Stop the server, stuck clients or not."""
         worker, self._worker, self._owner, self._settings = self._worker, None, None, None
+        self._is_refused = False
+        self._sections.clear()
         if worker is not None and not worker.stop(STOP_S):
             _log.error("worker.left_behind", reason=f"did not stop in {STOP_S} s")
 
@@ -82,6 +87,17 @@ class WebSocketPlugin:
             self._worker = worker
         return self._worker
 
+    def _say_what_is_not_used(self, bot: str, config: Mapping[str, Any]) -> None:
+        """One line for a bot whose settings are others than the server's, and again when they change."""
+        own, before = server_section(config), self._sections.get(bot)
+        self._sections[bot] = own
+        if any(own) and own not in (before, self._sections[self._owner or bot]):
+            _log.warning(
+                "settings.not_used",
+                bot=bot,
+                reason=f"the server of bot {self._owner!r} shows this bot too; its settings alone count",
+            )
+
     def _configure(self, worker: Worker, bot: str, config: Mapping[str, Any]) -> None:
         settings: Settings | None
         try:
@@ -89,6 +105,7 @@ class WebSocketPlugin:
         except NotConfiguredError as exc:  # without credentials nobody may come in: close the door
             _log.warning("server.off", bot=bot, reason=str(exc))
             settings = self._settings = None
+            self._is_refused = False
         except SettingsError as exc:
             consequence = "the server stays off"
             settings = self._settings
@@ -96,8 +113,12 @@ class WebSocketPlugin:
                 consequence = "the last good ones stay; clients see no secrets of the config meanwhile"
                 settings = settings.without_secrets()
             _log.error("settings.refused", bot=bot, reason=str(exc), consequence=consequence)
+            self._is_refused = True
         else:
             self._settings = settings
+            if self._is_refused:
+                _log.info("settings.in_force", bot=bot)
+            self._is_refused = False
         for warning in () if settings is None else settings.warnings:
             _log.warning("settings.unwise", bot=bot, reason=warning)
         worker.configure(settings)

@@ -38,7 +38,7 @@ from .login import Admission
 from .messages import Channel
 from .rate import TokenBucket
 from .session import Answer, Session
-from .settings import Settings, is_loopback
+from .settings import Settings, is_loopback, make_address
 from .tls import Certificate
 
 #: How often what nobody announces is looked for: expired keys, a new certificate, seconds.
@@ -116,8 +116,7 @@ class Server:
             _lengthen_queue(listening.fileno())
         self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
         host, port = self._listener.sockets[0].getsockname()[:2]
-        scheme = "ws" if self._certificate is None else "wss"
-        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        return make_address(host, port, self.settings.options)
 
     def publish(self, channel: Channel, bot: str) -> None:
         """Tell the subscribers of a channel that the cache has something new of a bot."""

@@ -51,6 +51,12 @@ class Settings(Struct, frozen=True):
         return msgspec.structs.replace(self, options=options, warnings=())
 
 
+def make_address(host: str, port: int, options: Options) -> str:
+    """What a client is given, such as ``ws://127.0.0.1:8765``."""
+    scheme = "ws" if options.tls is None else "wss"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
 def parse_settings(config: Mapping[str, Any]) -> Settings:
     """Read the settings from a bot's whole config.
 
@@ -82,6 +88,17 @@ _LIVE_KEYS: Final = (
     "websocket_password",
     "websocket_public_key_part",
 )
+
+
+#: What of a config is the server's: the keys in ``live``, and ``plugins.websocket``.
+ServerSection = tuple[Mapping[str, Any], Mapping[str, Any]]
+
+
+def server_section(config: Mapping[str, Any]) -> ServerSection:
+    """What a config says of the server, right or wrong; both are empty where it says nothing."""
+    live = config.get("live")
+    keys = live if isinstance(live, Mapping) else {}
+    return {key: keys[key] for key in _LIVE_KEYS if key in keys}, plugin_options(config, "websocket")
 
 
 def _refuse_unknown(live: Mapping[str, Any]) -> None:

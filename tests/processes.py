@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -18,6 +19,10 @@ EXAMPLES: Final = ROOT / "examples"
 
 #: What a process may take to say something, or to end; seconds. A loaded machine needs some.
 WAIT_S: Final = 20.0
+
+# A script's `command &` starts us with Ctrl-C ignored, which each child would inherit, and keep.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Process:
@@ -143,3 +148,17 @@ class Process:
         if self._process.poll() is None:
             self._process.kill()
         self.wait()
+
+
+def output_that_nobody_reads(*command: str | Path) -> tuple[int, str]:
+    """Run a command whose output's reader left before it began; its exit code and what it complains of."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            (sys.executable, "-m", *command), stdout=writing, stderr=subprocess.PIPE,
+            text=True, timeout=WAIT_S, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(writing)
+    return done.returncode, done.stderr

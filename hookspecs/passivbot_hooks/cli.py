@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from .command_line import configure_logging, number_from, stop_on_signals
+from .command_line import configure_logging, number_from, reader_may_leave, stop_on_signals
 from .config import is_name, load_config
-from .errors import HooksError
+from .errors import HooksError, PluginError
 from .host import PluginHost, PluginRecord
 from .newcomers import Newcomers
 from .paper import PaperBot
 from .sidecar import POLL_S, Sidecar, watched_bots
+from .sources.monitor.locate import missing
 
 _log = logging.getLogger("passivbot_hooks")
 
@@ -49,7 +49,8 @@ _PLUGINS_HELP = """\
 Show every installed plugin, whether CONFIG switches it on, and what is wrong with the broken ones.
 
 Plugins that are on are imported, to see whether they load; none of their hooks is called, so
-what is wrong with their options shows when they run.
+what is wrong with their options shows when they run. For the WebSocket server's, there is
+`passivbot-ws check CONFIG`.
 """
 
 _PAPER_HELP = """\
@@ -60,17 +61,16 @@ monitor files that a Passivbot writes, under DIR/<exchange>/<user>. For demos an
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    arguments = _parser().parse_args(argv)
-    configure_logging(verbose=arguments.verbose)
-    try:
-        code: int = arguments.command(arguments)
-    except HooksError as exc:
-        print(f"passivbot-hooks: {exc}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader of our output left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code
+    with reader_may_leave():
+        arguments = _parser().parse_args(argv)
+        configure_logging(verbose=arguments.verbose)
+        try:
+            code: int = arguments.command(arguments)
+        except HooksError as exc:
+            print(f"passivbot-hooks: {exc}", file=sys.stderr)
+            return 2
+        return code
+    return 0
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -82,11 +82,10 @@ def _run(arguments: argparse.Namespace) -> int:
             root = where.root.absolute()
             _log.info("bot %r: watching %s/%s/%s", bot.name, root, where.exchange or "*", where.user)
             if where.find() is None:
-                what = f"user {where.user!r}" if root.is_dir() else "such directory"
                 _log.warning(
-                    "bot %r: no %s in %s yet; a bot makes it when it first runs. If yours runs already, give "
-                    "--monitor-root DIR",
-                    bot.name, what, root,
+                    "bot %r: %s yet; a bot makes it when it first runs. If yours runs already, give "
+                    "--monitor-root DIR or --bot EXCHANGE/USER",
+                    bot.name, missing(where),
                 )  # fmt: skip
         newcomers = None
         if arguments.all:
@@ -101,9 +100,19 @@ def _run(arguments: argparse.Namespace) -> int:
 def _plugins(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     host = PluginHost()  # not shut down: nothing of a plugin runs here but its import
-    host.load({config.user or "?": config.data})
+    log = logging.getLogger(PluginHost.__module__)
+    log.addFilter(_is_not_in_table)
+    try:
+        host.load({config.user or "?": config.data})
+    finally:
+        log.removeFilter(_is_not_in_table)
     print(_table(host.records))
     return 1 if any(record.state == "failed" for record in host.records) else 0
+
+
+def _is_not_in_table(record: logging.LogRecord) -> bool:
+    """Whether a line of the host's says something else than why a plugin failed."""
+    return not (isinstance(record.args, tuple) and any(isinstance(arg, PluginError) for arg in record.args))
 
 
 def _table(records: Sequence[PluginRecord]) -> str:
@@ -128,19 +137,24 @@ def _paper(arguments: argparse.Namespace) -> int:
                 symbols=arguments.symbols,
                 seed=arguments.seed,
             )
-            print(
-                f"paper bot: {arguments.symbols} symbols of a random walk, no exchange and no money.\n"
-                f"writing {bot.publisher.path} every {arguments.interval:g} s; Ctrl-C ends it",
-                flush=True,
-            )
+        except OSError as exc:
+            _say_not_written(exc, arguments.dir)
+            return 2
+        print(
+            f"paper bot: {arguments.symbols} symbols of a random walk, no exchange and no money.\n"
+            f"writing {bot.publisher.path} every {arguments.interval:g} s; Ctrl-C ends it",
+            flush=True,
+        )
+        try:
             bot.run(stop, interval_s=arguments.interval)
         except OSError as exc:
-            print(
-                f"passivbot-hooks: cannot write {exc.filename or arguments.dir}: {exc.strerror}",
-                file=sys.stderr,
-            )
+            _say_not_written(exc, arguments.dir)
             return 1
     return 0
+
+
+def _say_not_written(exc: OSError, directory: Path) -> None:
+    print(f"passivbot-hooks: cannot write {exc.filename or directory}: {exc.strerror}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -154,7 +168,10 @@ def _parser() -> argparse.ArgumentParser:
 
     run = _command(commands, "run", "watch bots and fire the hooks", _RUN_HELP, _RUN_EXAMPLES)
     run.set_defaults(command=_run)
-    run.add_argument("config", metavar="CONFIG", type=Path, nargs="+", help="a bot's HJSON config file")
+    run.add_argument(
+        "config", metavar="CONFIG", type=Path, nargs="+",
+        help="a bot's HJSON config file; one is needed with --all too, for the plugins' settings",
+    )  # fmt: skip
     run.add_argument(
         "--monitor-root", metavar="DIR", type=Path,
         help="where the bots write (default: the config's monitor.root_dir, else ./monitor)",
@@ -211,5 +228,5 @@ def _command(
 
 def _name(text: str) -> str:
     if not is_name(text):
-        raise argparse.ArgumentTypeError("must be the name of one directory, such as main")
+        raise argparse.ArgumentTypeError("must be the name of one directory, not a path")
     return text

@@ -1,10 +1,11 @@
-"""What every command of ours needs: logs on stderr, an end by signals, numbers within bounds."""
+"""What every command of ours needs: logs on stderr, its ends, numbers within bounds."""
 
 from __future__ import annotations
 
 import _thread
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -42,6 +43,19 @@ def stop_on_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """End quietly where the reader of our output left, as ``| head`` does."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # What is not written yet must not fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def number_from(low: float, high: float, kind: type[float] = float) -> Callable[[str], float]:
     """A type for argparse: a number within bounds, with an error that says which."""
 
@@ -52,7 +66,7 @@ def number_from(low: float, high: float, kind: type[float] = float) -> Callable[
             value = float("nan")
         if not low <= value <= high:
             whole = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"must be {whole} from {low:g} to {high:g}, not {text!r:.40}")
+            raise argparse.ArgumentTypeError(f"must be {whole} from {low} to {high}, not {text!r:.40}")
         return value
 
     return parse

@@ -15,9 +15,7 @@ from typing import Any, Final
 import hjson
 
 from .errors import ConfigError
-
-#: HJSON's trap, which its parser's errors never name.
-_HINT: Final = "put strings in quotes: one without them goes on to the end of its line"
+from .syntax_errors import QUOTES_HINT, explain
 
 #: A Passivbot config is some 20 kB; one of megabytes is some other file, and the
 #: parser, pure Python, would need seconds for it.
@@ -76,21 +74,19 @@ def parse_config(path: Path, raw: bytes) -> BotConfig:
         raise ConfigError(path, "not UTF-8; save the file as UTF-8", line=line) from exc
     try:
         data = hjson.loads(text, object_pairs_hook=dict)
-    except hjson.HjsonDecodeError as exc:
-        raise ConfigError(path, f"not valid HJSON: {exc.msg}; {_HINT}", line=exc.lineno) from exc
+        if isinstance(data, str):
+            raise TypeError("an object without braces that is wrong is read as a string")
     except RecursionError as exc:
         raise ConfigError(path, "nested too deeply; is it a bot's config?") from exc
-    # The parser lets errors of other kinds through (a number of 5,000 digits, a broken
-    # escape); this is the boundary at which a file's content stops being able to raise.
+    # The parser lets errors of other kinds than its own through (a number of 5,000 digits, an
+    # open comment); this is the boundary at which a file's content stops being able to raise.
     except Exception as exc:
-        raise ConfigError(path, f"not valid HJSON: {exc}") from exc
+        fault = explain(text, exc)
+        raise ConfigError(path, f"not valid HJSON: {fault.reason}", line=fault.line) from exc
     return BotConfig(path, _user(path, data), data, hashlib.sha256(raw).hexdigest())
 
 
 def _user(path: Path, data: object) -> str | None:
-    if isinstance(data, str) and data:
-        # HJSON's trap: an unquoted string goes on to the end of its line, braces and all.
-        raise ConfigError(path, "is read as one long string; put strings in quotes where `}` or `,` follows")
     if not isinstance(data, dict) or not isinstance(data.get("live"), dict):
         raise ConfigError(path, "has no `live: { ... }` section; is it a bot's config?")
     user = data["live"].get("user")
@@ -99,7 +95,7 @@ def _user(path: Path, data: object) -> str | None:
     if not isinstance(user, str) or not is_name(user):
         # Not the value: an unquoted one may hold the rest of its line, with a password in it.
         raise ConfigError(
-            path, f"live.user must be the account's name in api-keys.json, such as main; {_HINT}"
+            path, f"live.user must be the account's name in api-keys.json, such as main; {QUOTES_HINT}"
         )
     return user
 

@@ -183,6 +183,7 @@ class PluginHost:
         except Exception as exc:  # noqa: BLE001  the caller may be a trading loop: nothing is raised into it
             _log.error("bot %r: its config cannot be copied: %s", bot, describe(exc))
             return
+        is_known = bot in self._configs
         self._configs[bot] = copied
         was_on = {name for name, plugin in self._plugins.items() if self._is_on(name, plugin)}
         self._read_toggles(bot, copied)
@@ -191,6 +192,8 @@ class PluginHost:
             if not plugin.is_toggled or self._toggles[bot].get(name).enabled:
                 plugin.thread.post_config(bot, copied)
                 if bot not in plugin.bots:
+                    if is_known:
+                        _log.info("plugin %r: switched on for bot %r", name, bot)
                     self._post_latest(plugin, {bot} if name in was_on else {bot, *self._strays()})
                 plugin.bots.add(bot)
             elif bot in plugin.bots:

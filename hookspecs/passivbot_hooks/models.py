@@ -16,7 +16,8 @@ from typing import Any, Final, Literal, get_args
 Side = Literal["long", "short"]
 
 #: ``running``: fresh snapshots arrive. ``stale``: they stopped arriving and nobody
-#: knows why. ``stopped``: the bot said goodbye, or its process is gone.
+#: knows why. ``stopped``: the bot said goodbye, its folder was deleted,
+#: or there was no fresh snapshot for a while and its process is gone.
 Status = Literal["running", "stale", "stopped"]
 
 #: What an `Event` may tell of; docs/hooks.md lists the details of each.

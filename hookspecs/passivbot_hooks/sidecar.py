@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -152,7 +153,10 @@ def watched_bots(
     if choices:  # what no config took
         exchange, user = choices[0]
         users = ", ".join(sorted({directory.user for directory in directories}))
-        raise BotNotFoundError(f"--bot {exchange}/{user}: no config has live.user {user!r}; there is {users}")
+        why = f"no config has live.user {user!r}; there is {users}"
+        if any(directory.user == user for directory in directories):
+            why = f"one too many: give one for each config with live.user {user!r}"
+        raise BotNotFoundError(f"--bot {exchange}/{user}: {why}")
     users_twice = {user for user, n in Counter(place.user for place in directories).items() if n > 1}
     bots: dict[str, WatchedBot] = {}
     paths: dict[str, Path] = {}
@@ -196,6 +200,10 @@ def _directory(
     if choice is not None:
         choices.remove(choice)  # a second config of this user takes the next one
     directory = BotDirectory(root or _root_of(config), user, choice[0] if choice else None)
+    if os.path.lexists(directory.root) and not os.path.isdir(directory.root):  # noqa: PTH112  it never raises
+        raise BotNotFoundError(
+            f"{directory.root}: is no directory; the monitor root is the one that holds <exchange>/<user>"
+        )
     directory.find()  # raises now, where the owner reads it, if several fit
     return directory
 

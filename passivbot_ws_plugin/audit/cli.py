@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,7 +82,9 @@ def add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "file", metavar="FILE", type=Path, nargs="?", default=_AUDIT_LOG,
         help="the log (default: %(default)s)",
     )  # fmt: skip
-    tail.add_argument("--follow", action="store_true", help="go on with each new line, through rotations")
+    tail.add_argument(
+        "-f", "--follow", action="store_true", help="go on with each new line, through rotations"
+    )
     tail.add_argument(
         "-n",
         metavar="LINES",
@@ -97,12 +98,12 @@ def add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _audit(arguments: argparse.Namespace) -> int:
     try:
         code: int = arguments.audit_command(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        raise  # our own output's
     except OSError as exc:
         reason = f"{exc.filename}: {exc.strerror}" if exc.filename else str(exc)
+        if isinstance(exc, FileNotFoundError) and arguments.file == _AUDIT_LOG:
+            reason = f"no {_AUDIT_LOG} here; run this where the sidecar runs, or give FILE"
         print(f"passivbot-ws: {reason}", file=sys.stderr)
         return 2
     return code

@@ -124,7 +124,7 @@ def _cells(line: bytes) -> list[str] | str:
     except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict):
-        return f"(not a record: {_printable(line[:60].decode('latin-1'), 60)})"
+        return f"(not a record: {len(line)} bytes)"  # not which: who names the wrong file sees its secrets
     return [_printable(_text(record.get(column.field)), column.width_max) for column in _COLUMNS]
 
 

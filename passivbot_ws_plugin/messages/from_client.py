@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -33,6 +34,20 @@ _SUBSCRIBE_USAGE: Final = (
     "mode (full or delta), max_rate (a number from 0.001 to 1000), since; events: kinds, symbols (lists), "
     'since; since is {"BOT": {"epoch": "...", "seq": 0}}'
 )
+
+#: What each field of a ``subscribe`` must be.
+_SUBSCRIBE_FIELDS: Final[Mapping[str, str]] = {
+    "channel": "statistics, events or config",
+    "bots": "a list of names",
+    "mode": "full or delta",
+    "max_rate": "a number from 0.001 to 1000",
+    "since": 'an object of places: {"BOT": {"epoch": "...", "seq": 0}}',
+    "kinds": "a list of kinds of events",
+    "symbols": "a list of symbols",
+}
+
+#: What is no part of an open connection's talk.
+_LOGIN: Final = ("auth", "hello")
 
 #: Each request's struct, and what is said to a client that got it wrong.
 REQUESTS: Final[Mapping[str, tuple[type[Request], str]]] = {
@@ -68,8 +83,12 @@ def _read(document: object) -> Request:
     if not isinstance(name, str):
         raise ProtocolError("invalid_message", "a message needs a type, a string", id=request_id)
     if name not in REQUESTS:
-        known = ", ".join(REQUESTS)
-        raise ProtocolError("unknown_type", f"unknown type; there is {known}", id=request_id)
+        known = ", ".join(known for known in REQUESTS if known not in _LOGIN)
+        raise ProtocolError(
+            "unknown_type",
+            f"unknown type; there is {known}, and for the login {' and '.join(_LOGIN)}",
+            id=request_id,
+        )
     kind, usage = REQUESTS[name]
     if kind is Auth and "data" in document and "token" not in document:
         kind, usage = AuthProof, "auth after a challenge needs data, a string; subscribe, if any, is a list"
@@ -102,7 +121,16 @@ def _convert(document: dict[str, Any], kind: type[Request], usage: str, request_
     try:
         return msgspec.convert({**arguments, "id": request_id}, kind)
     except (msgspec.ValidationError, UnicodeEncodeError) as exc:
+        if kind is Subscribe and isinstance(exc, msgspec.ValidationError):
+            usage = _wrong_field(str(exc)) or usage
         raise ProtocolError("invalid_message", usage, id=request_id) from exc
+
+
+def _wrong_field(text: str) -> str | None:
+    """Which field of a ``subscribe`` is wrong, by msgspec's message, which ends in ``at `$.mode```."""
+    at = re.search(r" - at `\$\.(\w+)", text)
+    name = "channel" if at is None else at[1]  # the one that may be missing has no place
+    return f"{name} must be {_SUBSCRIBE_FIELDS[name]}" if name in _SUBSCRIBE_FIELDS else None
 
 
 def _check_channel(request: Subscribe) -> None:

@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 from monitor_files import state, write_state
-from processes import Process
+from processes import Process, output_that_nobody_reads
 
 from passivbot_hooks.cli import main
 
@@ -50,7 +51,8 @@ def test_what_cannot_start_is_one_clear_line_and_exit_code_2(
         (["run", "x", "--poll", "0"], "must be a number from 0.01 to 60, not '0'"),
         (["run", "x", "--poll", "nan"], "must be a number from 0.01 to 60, not 'nan'"),
         (["paper", "x", "--symbols", "0"], "must be a whole number from 1 to 10000, not '0'"),
-        (["paper", "x", "--user", "a/b"], "must be the name of one directory"),
+        (["paper", "x", "--user", "a/b"], "must be the name of one directory, not a path"),
+        (["paper", "x", "--exchange", "../x"], "must be the name of one directory, not a path"),
     ],
 )
 def test_a_wrong_option_says_what_would_be_right(
@@ -73,7 +75,10 @@ def test_plugins_shows_a_table(config: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_plugins_imports_what_is_on_and_calls_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     info = tmp_path / "sample-1.dist-info"
     info.mkdir()
@@ -83,13 +88,15 @@ def test_plugins_imports_what_is_on_and_calls_nothing(
     )
     monkeypatch.syspath_prepend(tmp_path)
     config = tmp_path / "live.hjson"
-    config.write_text('{"live": {"user": "main"}}')
+    config.write_text('{"live": {"user": "main"}, "plugins": {"nobody": true}}')
     import plugins_for_tests
 
     plugins_for_tests.recording.calls.clear()
     assert main(["plugins", str(config)]) == 1
     out = capsys.readouterr().out
     assert "type int without any hook" in out
+    assert "without any hook" not in caplog.text  # said once
+    assert "no plugin of that name is installed" in caplog.text  # what the table has not is said
     assert plugins_for_tests.recording.calls == []
 
 
@@ -103,6 +110,36 @@ def test_run_watches_and_ends_cleanly_on_a_signal(
         process.wait_for_line("bot 'main': following")
         assert process.end(number, timeout_s=5) == 0
     assert "Traceback" not in process.output
+
+
+#: The command, with Ctrl-C in the midst of its imports.
+INTERRUPTED = """
+import sys
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == "pluggy":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+from passivbot_hooks.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_while_it_is_imported_ends_it_quietly() -> None:
+    with Process(sys.executable, "-c", INTERRUPTED) as command:
+        assert command.wait() == 130
+    assert command.output == ""
+
+
+@pytest.mark.parametrize("command", [("--help",), ("plugins", "{config}"), ("paper", "{root}")])
+def test_an_output_that_nobody_reads_is_no_failure(command: tuple[str, ...], config: Path) -> None:
+    arguments = (part.format(config=config, root=config.parent) for part in command)
+    code, said = output_that_nobody_reads("passivbot_hooks", *arguments)
+    assert code == 0
+    assert "Traceback" not in said
+    assert "cannot write" not in said
 
 
 PRINTER = """
@@ -144,6 +181,15 @@ def test_run_all_hears_of_a_bot_that_another_process_starts_and_ends(config: Pat
     assert "TOLD other 2 order.placed" in sidecar.output
 
 
+def test_run_names_the_bots_that_are_there_where_its_own_is_not(config: Path, tmp_path: Path) -> None:
+    write_state(tmp_path / "bybit" / "main", state())
+    with Process.python(
+        "passivbot_hooks", "run", config, "--monitor-root", tmp_path, "--bot", "okx/main"
+    ) as process:
+        process.wait_for_line(f"no okx/main in {tmp_path} (there is bybit/main) yet")
+        assert process.end() == 0
+
+
 def test_paper_writes_until_a_signal(tmp_path: Path) -> None:
     with Process.python(
         "passivbot_hooks", "paper", tmp_path, "--interval", "0.05", "--symbols", "2"
@@ -157,5 +203,5 @@ def test_paper_writes_until_a_signal(tmp_path: Path) -> None:
 
 def test_paper_says_where_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
-    assert main(["paper", str(tmp_path / "file")]) == 1
+    assert main(["paper", str(tmp_path / "file")]) == 2
     assert "cannot write" in capsys.readouterr().err

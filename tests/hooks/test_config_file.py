@@ -59,12 +59,16 @@ def test_what_cannot_be_read_keeps_the_last_good_one_and_logs_why_once(
     assert follower.poll() is not None
 
 
-def test_back_to_the_good_content_is_no_change(path: Path) -> None:
+def test_back_to_the_good_content_is_no_change_and_is_said(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     follower = ConfigFollower(load_config(path))
     replace(path, b"{")
     assert follower.poll() is None
     replace(path, GOOD)
-    assert follower.poll() is None
+    assert [follower.poll() for _ in range(3)] == [None, None, None]
+    assert [record.getMessage() for record in caplog.records][1:] == [f"{path}: is good again, as it was"]
 
 
 def test_a_config_that_is_away_is_told_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -404,7 +404,8 @@ def test_a_plugin_off_for_all_bots_is_off() -> None:
     assert record.reason == "plugins.good is false; the config's plugins section is broken"
 
 
-def test_toggles_are_followed_while_it_runs() -> None:
+def test_toggles_are_followed_while_it_runs(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     plugins.recording.calls.clear()
     on: dict[str, Any] = {"plugins": {"good": True}}
     off: dict[str, Any] = {"plugins": {"good": False}}
@@ -414,9 +415,11 @@ def test_toggles_are_followed_while_it_runs() -> None:
             host.on_config_loaded(bot=bot, config=off)
             host.on_stats_updated(bot=bot, stats=make_statistics())
         assert states(host) == {"good": "off"}
+        assert "switched on" not in caplog.text
         for bot in ("a", "b"):
             host.on_config_loaded(bot=bot, config=on)
         assert host.wait_idle()
+        assert "plugin 'good': switched on for bot 'a'" in caplog.text
         assert states(host) == {"good": "on"}
         assert sorted((hook, bot) for hook, bot, _ in plugins.recording.calls) == [
             ("on_config_loaded", "a"),

@@ -14,7 +14,7 @@ from passivbot_hooks.config import BotConfig
 from passivbot_hooks.newcomers import Newcomers
 from passivbot_hooks.sidecar import Sidecar, WatchedBot, watched_bots
 from passivbot_hooks.sources.monitor import MonitorFollower
-from passivbot_hooks.sources.monitor.locate import BotDirectory
+from passivbot_hooks.sources.monitor.locate import BotDirectory, missing
 from passivbot_hooks.testing import RecordingPlugin
 
 
@@ -218,6 +218,7 @@ def test_two_configs_of_one_user_take_two_choices_in_order(tmp_path: Path) -> No
         (["main"], ["okx"], "--bot okx: give EXCHANGE/USER"),
         (["main"], ["okx/.."], "give EXCHANGE/USER"),
         (["main"], ["okx/other"], "no config has live.user 'other'; there is main"),
+        (["main"], ["okx/main", "okx/main"], "--bot okx/main: one too many: give one for each config"),
         (["main", "main"], [], "are both for bot 'main'"),
     ],
 )
@@ -227,6 +228,37 @@ def test_what_fits_no_single_bot_is_refused(
     configs = [config(tmp_path, str(number), user=user) for number, user in enumerate(users)]
     with pytest.raises(BotNotFoundError, match=said):
         watched_bots(configs, root=tmp_path, chosen=chosen)
+
+
+def test_a_file_in_the_monitor_roots_place_is_refused(tmp_path: Path) -> None:
+    read = config(tmp_path)
+    with pytest.raises(
+        BotNotFoundError, match=r"live\.hjson: is no directory; the monitor root is the one that"
+    ):
+        watched_bots([read], root=read.path)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "user", "said"),
+    [
+        ("binance", "main", "no binance/main in {root} (there is bybit/main, okx/main)"),
+        (None, "other", "no user 'other' in {root} (there is bybit/main)"),
+        ("binance", "other", "no binance/other in {root} (there is bybit/main)"),
+    ],
+)
+def test_what_is_there_is_named_where_a_bot_is_missing(
+    exchange: str | None, user: str, said: str, tmp_path: Path
+) -> None:
+    write_state(tmp_path / "bybit" / "main", state())
+    bot(tmp_path, "okx")  # empty: a place for a bot, and none to name to who asks for another
+    assert missing(BotDirectory(tmp_path, user, exchange)) == said.format(root=tmp_path)
+
+
+def test_a_root_that_is_missing_is_said_to_be(tmp_path: Path) -> None:
+    root = tmp_path / "nowhere"
+    assert missing(BotDirectory(root, "main")) == f"no directory {root}"
+    root.mkdir()
+    assert missing(BotDirectory(root, "main")) == f"no user 'main' in {root}"
 
 
 def test_a_config_without_a_user_takes_the_only_choice(tmp_path: Path) -> None:

@@ -22,7 +22,10 @@ NO_OBJECT: Final = ("invalid_message", "a message is a JSON object with a type")
 NO_TYPE: Final = ("invalid_message", "a message needs a type, a string")
 UNKNOWN: Final = (
     "unknown_type",
-    "unknown type; there is auth, hello, subscribe, unsubscribe, list_bots, get_config, ping",
+    (
+        "unknown type; there is subscribe, unsubscribe, list_bots, get_config, ping, "
+        "and for the login auth and hello"
+    ),
 )
 
 pytestmark = pytest.mark.bad_requests

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import signal
 import socket
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import EXAMPLES, ROOT, Process
+from processes import EXAMPLES, ROOT, Process, output_that_nobody_reads
 from servers import KEY, PASSWORD, auth_message, write_config
 
 from passivbot_ws_plugin.cli import main
@@ -42,6 +43,39 @@ def test_token_prints_the_message_that_a_client_must_send(
     assert json.loads(capsys.readouterr().out) == json.loads(auth_message(PASSWORD, KEY))
 
 
+def test_token_of_a_further_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = {"keys": {"dash": {"password": "the dashboard's own secret"}}}
+    config = write_config(tmp_path / "live.hjson", {"websocket": options})
+    assert main(["token", str(config), "--key", "dash"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == json.loads(auth_message("the dashboard's own secret", "dash"))
+    assert said.err == ""
+    assert main(["token", str(config), "--key", "dahs"]) == 2
+    said = capsys.readouterr()
+    assert said.err.endswith("live.hjson: plugins.websocket.keys: has no 'dahs'; did you mean dash?\n")
+    assert said.out == ""
+
+
+def test_token_warns_of_what_run_warns_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key_part = "phone # the phone"
+    assert (
+        main(["token", str(write_config(tmp_path / "live.hjson", websocket_public_key_part=key_part))]) == 0
+    )
+    said = capsys.readouterr()
+    assert json.loads(said.out)["public_key_part"] == key_part
+    assert "live.websocket_public_key_part: seems to end in a comment" in said.err
+
+
+def test_no_token_is_printed_that_the_server_would_refuse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config(tmp_path / "live.hjson", {"websocket": {"auth": {"token": "deny"}}})
+    assert main(["token", str(config)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "plugins.websocket.auth.token: is deny" in said.err
+
+
 @pytest.mark.parametrize(
     ("live", "said"),
     [
@@ -56,6 +90,39 @@ def test_token_says_what_is_wrong_with_the_config(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("plugins", "live", "said"),
+    [
+        ({"websocket": False}, {}, "plugins.websocket: switches the server off: plugins.websocket is false"),
+        ({}, {"websocket_password": None}, "live.websocket_password: is missing, so the server stays off"),
+        ({"websocket": {"tls": {"cert": "no", "key": "no"}}}, {}, "plugins.websocket.tls"),
+        ({}, {"websocket_prot": 1}, "live.websocket_prot: is not a setting; did you mean websocket_port?"),
+    ],
+)
+def test_check_says_why_the_server_would_stay_off(
+    plugins: dict[str, Any],
+    live: dict[str, Any],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check", str(write_config(tmp_path / "live.hjson", plugins, **live))]) == 2
+    assert f"live.hjson: {said}" in capsys.readouterr().err
+
+
+def test_check_says_what_would_be_served(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = {"keys": {"dash": {"password": "a long one of its own"}}}
+    live = {"websocket_port": 8777, "websocket_password": "short"}
+    assert main(["check", str(write_config(tmp_path / "live.hjson", {"websocket": options}, **live))]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines() == [
+        "warning: live.websocket_password: has fewer than 12 characters",
+        "address: ws://127.0.0.1:8777",
+        f"keys:    {KEY}, dash",
+        "record:  logs/websocket_audit.jsonl",
+    ]
+
+
 def test_asyncapi_prints_the_committed_contract(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["asyncapi"]) == 0
     assert capsys.readouterr().out == (ROOT / "docs" / "asyncapi.json").read_text(encoding="ascii")
@@ -66,7 +133,7 @@ def test_token_of_no_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no such file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["token"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["token"], ["check"], ["demo"]])
 def test_every_command_has_help_that_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])
@@ -78,7 +145,7 @@ def test_every_command_has_help_that_teaches(command: list[str], capsys: pytest.
 def test_the_demo_serves_and_its_own_line_for_the_client_works(number: signal.Signals) -> None:
     with Process.python("passivbot_ws_plugin", "demo", "--port", "0") as demo:
         line = demo.wait_for_line("examples/python_client.py")
-        address, password, key_part = (part.strip("'") for part in line.split()[-3:])
+        address, password, key_part = shlex.split(line)[-3:]
         with Process(*PYTHON_CLIENT, address, password, key_part) as watching:
             first = watching.wait_for_line("demo running: balance")
             assert watching.wait_for_line("demo running: balance") != first
@@ -87,6 +154,17 @@ def test_the_demo_serves_and_its_own_line_for_the_client_works(number: signal.Si
     assert "Traceback" not in demo.output
     logged = [line for line in demo.output.splitlines() if "event=" in line or "{" in line]
     assert not [line for line in logged if password in line]
+
+
+def test_the_demos_lines_are_for_a_shell_where_the_path_has_a_blank(tmp_path: Path) -> None:
+    environment = tmp_path / "a 'place'"
+    environment.symlink_to(sys.prefix)
+    python = environment / "bin" / Path(sys.executable).name
+    with Process(python, "-m", "passivbot_ws_plugin", "demo", "--port", "0") as demo:
+        line = demo.wait_for_line("examples/python_client.py")
+        assert shlex.split(line)[:2] == [str(python), "examples/python_client.py"]
+        assert shlex.split(demo.wait_for_line("http.server"))[0] == str(python)
+        assert demo.end() == 0
 
 
 def test_a_demo_that_does_not_listen_yet_ends_at_once(tmp_path: Path) -> None:
@@ -119,6 +197,18 @@ def test_ctrl_c_while_it_is_imported_ends_it_quietly() -> None:
     with Process(sys.executable, "-c", INTERRUPTED) as command:
         assert command.wait() == 130
     assert command.output == ""
+
+
+@pytest.mark.parametrize(
+    "command", [("--help",), ("token", "{config}"), ("asyncapi",), ("demo", "--port", "0")]
+)
+def test_an_output_that_nobody_reads_is_no_failure(command: tuple[str, ...], tmp_path: Path) -> None:
+    config = write_config(tmp_path / "live.hjson")
+    code, said = output_that_nobody_reads(
+        "passivbot_ws_plugin", *(part.format(config=config) for part in command)
+    )
+    assert code == 0
+    assert "Traceback" not in said
 
 
 def test_the_demo_refuses_a_taken_port_at_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,6 +165,15 @@ def test_a_wrong_setting_is_one_error_and_the_last_good_ones_stay(
         assert receive(client)["data"]["live"]["websocket_password"] == PASSWORD
 
 
+def test_settings_that_are_mended_are_said_to_be_in_force(
+    plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    for port in (99_999, 0, 0):
+        plugin.on_config_loaded("main", config(port=port))
+    lines = [record.getMessage() for record in caplog.records if "event=settings." in record.getMessage()]
+    assert [line.split()[0] for line in lines] == ["event=settings.refused", "event=settings.in_force"]
+
+
 def test_a_changed_password_takes_effect_without_a_restart(plugin: WebSocketPlugin) -> None:
     plugin.on_config_loaded("main", config())
     address = plugin.wait_listening(10)
@@ -316,6 +325,26 @@ def test_a_second_bot_is_shown_but_does_not_rule(plugin: WebSocketPlugin) -> Non
         assert receive(client)["bot"] == "two"
         client.send('{"type":"get_config"}')
         assert receive(client)["bot"] == "one"
+
+
+def test_settings_of_a_second_bot_that_are_not_used_are_one_line(
+    plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    def said() -> list[str]:
+        return [record.getMessage() for record in caplog.records if "not_used" in record.getMessage()]
+
+    plugin.on_config_loaded("one", config())
+    plugin.on_config_loaded("same", config())
+    plugin.on_config_loaded("none", {"live": {"user": "none"}})
+    assert said() == []
+    for _ in range(2):
+        plugin.on_config_loaded("two", config(password="the other bot's password"))
+    [line] = said()
+    assert "bot=two" in line
+    assert "the server of bot 'one' shows this bot too" in line
+    assert "password" not in line
+    plugin.on_config_loaded("two", config(password="the other bot's password", port=1))
+    assert len(said()) == 2
 
 
 async def test_a_stall_of_one_client_never_reaches_the_hook(plugin: WebSocketPlugin) -> None:

@@ -81,7 +81,7 @@ def test_the_right_first_message_admits() -> None:
         ('{"type":"ping"}', "a request before auth", "bad format"),
         ('{"type":"auth","token":1,"public_key_part":"key"}', "auth needs token", "bad format"),
         ('{"type":"auth","token":"x","public_key_part":"key"}', "token malformed", "bad format"),
-        ('{"type":"subscribe"}', "subscribe needs channel", "bad format"),
+        ('{"type":"subscribe"}', "channel must be", "bad format"),
         ('{"type":"subscribe","channel":"statistics"}', "a request before auth", "bad format"),
         ('{"type":"nothing"}', "unknown type", "bad format"),
     ],

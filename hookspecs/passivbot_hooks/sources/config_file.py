@@ -34,9 +34,12 @@ class ConfigFollower:
             return None
         if config is None:
             return None
-        self._complaint = None
         if config.digest == self.config.digest:
+            if self._complaint is not None:
+                _log.info("%s: is good again, as it was", config.path)
+            self._complaint = None
             return None
+        self._complaint = None
         self.config = config
         return config
 

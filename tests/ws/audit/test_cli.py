@@ -77,7 +77,7 @@ def test_tail_shows_a_table_and_no_control_character(log: Path, capsys: pytest.C
     assert header.split() == ["time", "event", "peer", "key", "method", "reason", "count", "failures"]
     assert two.split()[1:] == ["auth.failure", "10.0.0.1", "-", "token", "two", "-", "1"]
     assert three.index("three") == header.index("reason")
-    assert bad == "(not a record: \\x1b[2J\\n)"
+    assert bad == "(not a record: 5 bytes)"
     assert "\\x1b[2J\\u202e" in forged
     assert out.replace("\n", "").isprintable()
 
@@ -91,17 +91,35 @@ def test_tail_without_a_file_reads_the_default(
     assert "hello" in capsys.readouterr().out
 
 
+def test_tail_without_a_file_where_there_is_none_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["audit", "tail"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "passivbot-ws: no logs/websocket_audit.jsonl here; run this where the sidecar runs"
+    )
+
+
+def test_tail_of_a_config_shows_nothing_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "live.hjson"
+    config.write_text('{\n"live": {\n"websocket_password": "hunter2"\n}\n}\n')
+    assert main(["audit", "tail", str(config)]) == 0
+    assert "hunter2" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("count", ["-1", "x", "1000001"])
 def test_a_count_that_is_none_is_refused(count: str, log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["audit", "tail", str(log), f"-n={count}"])
     assert caught.value.code == 2
-    assert "-n" in capsys.readouterr().err
+    assert "-n: must be a whole number from 1 to 1000000, not" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_tail_follows_through_rotations_until_it_is_told_to_end(number: signal.Signals, log: Path) -> None:
-    with Process.python("passivbot_ws_plugin", "audit", "tail", "--follow", log) as tail:
+    with Process.python("passivbot_ws_plugin", "audit", "tail", "-f", log) as tail:
         tail.wait_for_line("three")
         write(log, "four")
         tail.wait_for_line("four")

@@ -287,7 +287,8 @@ def test_what_somebody_does_to_the_open_file_is_noticed_and_named_for_good(
         append(file, 2)
         said = errors(caplog)
         assert len(said) == 2
-        assert f"event=audit.changed_underneath path={path} what={what}" in said[0]
+        assert f"event=audit.changed_underneath path={path} what=" in said[0]
+        assert what in said[0]
         assert "event=audit.chain_broken" in said[1]
         assert seqs_at_end(path) == [4, 5]
     with AuditFile(path, max_bytes=200_000, keep=2) as file:

@@ -123,7 +123,7 @@ class MonitorFollower:
         self._events = EventFollower(
             events, from_end=self._is_first_look, complain=self._event_complaints.say
         )
-        _log.info("bot %r: following %s", self.bot, path)
+        _log.info("bot %r: following %s", self.bot, path.absolute())
 
     def _read(self) -> MonitorState | None:
         if self._file is None:

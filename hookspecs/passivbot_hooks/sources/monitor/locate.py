@@ -15,6 +15,9 @@ from passivbot_hooks.errors import BotNotFoundError
 #: Entries of one directory that are looked at; a root with more is something else.
 _ENTRIES_MAX: Final = 4_096
 
+#: Bots that a message names.
+_NAMED_MAX: Final = 8
+
 
 @dataclass(frozen=True, slots=True)
 class BotDirectory:
@@ -74,6 +77,20 @@ def find_bots(root: Path, user: str) -> Sequence[Path]:
         return sorted(exchange / user for exchange in root.iterdir() if (exchange / user).is_dir())
     except OSError:  # no root yet: the bot has never run
         return []
+
+
+def missing(directory: BotDirectory) -> str:
+    """What a root lacks while a bot's directory is not there, and which others are, for its owner."""
+    root = directory.root.absolute()
+    if not _is_dir(root):
+        return f"no directory {root}"
+    wanted = (
+        f"user {directory.user!r}" if directory.exchange is None else f"{directory.exchange}/{directory.user}"
+    )
+    found = find_bots(root, directory.user) or list(islice(all_bots(root), _NAMED_MAX + 1))
+    names = [f"{path.parent.name}/{path.name}" for path in found[:_NAMED_MAX]]
+    there = f" (there is {', '.join(names)}{', ...' if len(found) > _NAMED_MAX else ''})" if names else ""
+    return f"no {wanted} in {root}{there}"
 
 
 def all_bots(root: Path) -> Iterator[Path]:

@@ -109,7 +109,14 @@ def _refuse_unknown(live: Mapping[str, Any]) -> None:
 
 def _doubts(settings: Settings) -> Iterator[str]:
     """What is allowed, and hardly what was meant."""
+    first: dict[str, str] = {}  # where each password stands first
     for credential in settings.credentials:
+        path = first.setdefault(credential.password, credential.path)
+        if path != credential.path:
+            yield (
+                f"{credential.path}: is that of {path} too, so who has it may log in with either key, and "
+                "this one's scopes and end mean nothing; choose another"
+            )
         if credential.has_expired(time.time()):
             yield f"plugins.websocket.keys.{credential.key}.expires: is over; nobody can log in with this key"
         for path, text in ((credential.path, credential.password), (_key_path(credential), credential.key)):

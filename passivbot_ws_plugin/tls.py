@@ -27,9 +27,9 @@ class Certificate:
     """
 
     def __init__(self, files: Tls) -> None:
-        self._files = files
+        self._files = Tls(_expanded("cert", files.cert), _expanded("key", files.key))
         self._seen = self._signature()
-        self.context = _make_context(files)
+        self.context = _make_context(self._files)
 
     def reload_if_changed(self) -> None:
         """Use what the files hold now, if that is a certificate; else keep the old one and say so."""
@@ -135,6 +135,14 @@ class Threshold(_Early):
             buffer[:size] = self.data[:size]
             tls.buffer_updated(size)
             del self.data[:size]
+
+
+def _expanded(name: str, path: str) -> str:
+    """The path with the home folder in place of ``~``."""
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError as exc:  # ~nobody
+        raise SettingsError(f"plugins.websocket.tls.{name}", f"{path!r} is no path") from exc
 
 
 def _stat(path: str) -> tuple[int, int, int] | None:

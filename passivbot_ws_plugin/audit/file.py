@@ -20,10 +20,18 @@ from passivbot_ws_plugin.log import get_logger
 
 from .chain import Head, seal
 from .recovery import end_of_chain, resume
-from .store import lock_key, make_folders, make_room, open_private, rotated, store_key, write_head
+from .store import (
+    FILE_LOGGER_NAME,
+    lock_key,
+    make_folders,
+    make_room,
+    open_private,
+    rotated,
+    store_key,
+    write_head,
+)
 
-# Not below the records' own logger, whose handlers take nothing but records.
-_log = get_logger("passivbot_ws_plugin.audit_file")
+_log = get_logger(FILE_LOGGER_NAME)
 
 
 @dataclass(frozen=True, slots=True)

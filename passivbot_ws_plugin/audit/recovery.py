@@ -9,12 +9,11 @@ from typing import Final
 from passivbot_ws_plugin.log import get_logger
 
 from .chain import BROKEN, LINE_MAX_BYTES, START, Flaw, Head, Link, decode_head, unseal
-from .store import last_line, open_to_read, rotated, write_head
+from .store import FILE_LOGGER_NAME, last_line, last_line_of, rotated, write_head
 
 _UNUSED_HEAD: Final = b"0" * 20
 
-# Not below the records' own logger, whose handlers take nothing but records.
-_log = get_logger("passivbot_ws_plugin.audit_file")
+_log = get_logger(FILE_LOGGER_NAME)
 
 
 def end_of_chain(path: Path, log: int, key: bytes) -> Link | Flaw | None:
@@ -31,7 +30,7 @@ def end_of_chain(path: Path, log: int, key: bytes) -> Link | Flaw | None:
         OSError: A file cannot be read, or half a line not be cut off.
     """
     _end_half_line(path, log)
-    line = last_line(log).line or _last_line_of(rotated(path, 1))
+    line = last_line(log).line or last_line_of(rotated(path, 1))
     return None if line is None else unseal(line, key)
 
 
@@ -90,11 +89,3 @@ def _end_half_line(path: Path, log: int) -> None:
     elif rest_bytes:
         _log.warning("audit.half_line_cut_off", path=str(path), bytes=rest_bytes)
         os.ftruncate(log, os.fstat(log).st_size - rest_bytes)
-
-
-def _last_line_of(path: Path) -> bytes | None:
-    try:
-        with open_to_read(path) as file:
-            return last_line(file.fileno()).line
-    except FileNotFoundError:
-        return None

@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 from passivbot_ws_plugin.log import get_logger
 
 from .file import AuditFile
+from .store import FILE_LOGGER_NAME
 
-# Not the records' own logger: each of its lines is a record.
-# Not below the records' own logger, whose handlers take nothing but records.
-_log = get_logger("passivbot_ws_plugin.audit_file")
+_log = get_logger(FILE_LOGGER_NAME)
 
 
 class Sinks:

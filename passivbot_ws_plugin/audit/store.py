@@ -25,8 +25,11 @@ from .chain import HEAD_BYTES, LINE_MAX_BYTES, Head, decode_head, encode_head
 _KEY: Final = re.compile(rb"([0-9a-f]{64})\n?")
 _OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
-# Not below the records' own logger, whose handlers take nothing but records.
-_log = get_logger("passivbot_ws_plugin.audit_file")
+#: What the files' own troubles are told to. Not below the records' own logger, whose handlers take
+#: nothing but records.
+FILE_LOGGER_NAME: Final = "passivbot_ws_plugin.audit_file"
+
+_log = get_logger(FILE_LOGGER_NAME)
 
 
 class AuditFileError(WebSocketPluginError, OSError):
@@ -188,6 +191,19 @@ def last_line(descriptor: int) -> Ending:
     if not line_break:
         return Ending(None, size)
     return Ending(whole.rpartition(b"\n")[2] + b"\n", len(rest))
+
+
+def last_line_of(path: Path) -> bytes | None:
+    """A file's last whole line; None if it has none, or is not there.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        with open_to_read(path) as file:
+            return last_line(file.fileno()).line
+    except FileNotFoundError:
+        return None
 
 
 def make_room(path: Path, keep: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .chain import BROKEN, START, Flaw, Head, Link, misplaced, unseal
-from .store import last_line, open_to_read, read_head, read_key, read_lines, rotated
+from .store import last_line_of, open_to_read, read_head, read_key, read_lines, rotated
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +131,9 @@ def _place(path: Path) -> tuple[Path, int]:
 
 def _end_of_older(base: Path, number: int, key: bytes) -> Head | None:
     # One number may be missing: a rotation renames .1 to .2 before it renames the log to .1.
-    line = _last_line(rotated(base, number + 1)) or _last_line(rotated(base, number + 2))
+    line = last_line_of(rotated(base, number + 1)) or last_line_of(rotated(base, number + 2))
     link = None if line is None else unseal(line, key)
     return link.head if isinstance(link, Link) else None
-
-
-def _last_line(path: Path) -> bytes | None:
-    try:
-        with open_to_read(path) as file:
-            return last_line(file.fileno()).line
-    except FileNotFoundError:
-        return None
 
 
 def _first_line(path: Path) -> bytes:

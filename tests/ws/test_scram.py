@@ -7,7 +7,7 @@ from scramp import ScramClient, ScramException
 
 from passivbot_ws_plugin.auth import WRONG_CREDENTIALS, Authenticator, Principal, Refusal
 from passivbot_ws_plugin.credentials import Credential
-from passivbot_ws_plugin.scram import MECHANISM, ScramError
+from passivbot_ws_plugin.scram import MECHANISM, ScramError, ScramVerifiers
 
 KEY, PASSWORD = "phone=1,2", "correct horse ß battery"
 CREDENTIAL = Credential(KEY, PASSWORD, frozenset({"statistics"}), None, "path")
@@ -36,6 +36,20 @@ def test_both_sides_prove_the_password() -> None:
 def test_a_wrong_password_and_an_unknown_key_get_the_same_words() -> None:
     assert run(client(password="wrong")) == Refusal("wrong proof", WRONG_CREDENTIALS)
     assert run(client(key="nobody")) == Refusal("unknown public_key_part", WRONG_CREDENTIALS)
+
+
+@pytest.mark.parametrize("key", [KEY, "nobody"])
+def test_an_unknown_key_costs_the_work_of_a_known_one(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    make = ScramVerifiers._random
+
+    def count(verifiers: ScramVerifiers, key: str, purpose: str) -> bytes:
+        made.append(purpose)
+        return make(verifiers, key, purpose)
+
+    monkeypatch.setattr(ScramVerifiers, "_random", count)
+    AUTHENTICATOR.scram().challenge(client(key).get_client_first())
+    assert made == ["salt", "stored", "server"]
 
 
 def test_an_unknown_key_has_a_salt_that_stays_the_same() -> None:

@@ -157,9 +157,25 @@ def test_a_comment_that_was_swallowed_is_warned_of_without_the_secret(swallowed:
 
 
 def test_a_key_that_is_over_is_warned_of() -> None:
-    keys = {"guest": {"password": PASSWORD, "expires": "2020-01-01T00:00:00Z"}}
+    keys = {"guest": {"password": "a password of the guest", "expires": "2020-01-01T00:00:00Z"}}
     [warning] = parse_settings(config({"keys": keys})).warnings
     assert warning.startswith("plugins.websocket.keys.guest.expires: is over")
+
+
+def test_a_password_of_two_keys_is_warned_of_without_the_secret() -> None:
+    keys = {
+        "phone": {"password": PASSWORD, "scopes": ["statistics"]},
+        "guest": {"password": "a password of the guest"},
+        "tablet": {"password": "a password of the guest", "scopes": ["statistics"]},
+    }
+    published, other = parse_settings(config({"keys": keys})).warnings
+    assert published.startswith(
+        "plugins.websocket.keys.phone.password: is that of live.websocket_password too"
+    )
+    assert other.startswith(
+        "plugins.websocket.keys.tablet.password: is that of plugins.websocket.keys.guest.password too"
+    )
+    assert PASSWORD not in published
 
 
 def test_live_must_be_an_object() -> None:

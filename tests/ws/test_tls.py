@@ -43,6 +43,19 @@ def test_what_is_no_certificate_says_so(tmp_path: Path) -> None:
         Certificate(files)
 
 
+def test_a_certificate_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path, trustme.CA().issue_cert("127.0.0.1"))
+    files = Tls("~/cert.pem", "~/key.pem")
+    certificate = Certificate(files)
+    (tmp_path / "cert.pem").unlink()
+    with pytest.raises(SettingsError, match=rf"{tmp_path}/cert\.pem cannot be read"):
+        Certificate(files)
+    assert certificate._signature() != certificate._seen
+    with pytest.raises(SettingsError, match=r"plugins\.websocket\.tls\.key: '~nosuchuser/key' is no path"):
+        Certificate(Tls(files.cert, "~nosuchuser/key"))
+
+
 def test_a_changed_certificate_is_used_and_a_broken_one_is_not(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

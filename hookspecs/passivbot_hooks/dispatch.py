@@ -244,7 +244,8 @@ class PluginThread:
         )  # fmt: skip
 
     def _warn_if_slow(self, hook: str, duration_s: float) -> None:
-        if duration_s <= BUDGET_S or hook in self._slow_logged:
+        # A shutdown has a bound of its own, and nothing waits for it.
+        if duration_s <= BUDGET_S or hook in self._slow_logged or hook == "on_shutdown":
             return
         self._slow_logged.add(hook)  # once: a plugin that is always slow must not fill the log
         _log.warning(

@@ -200,8 +200,9 @@ class PluginHost:
                 plugin.bots.discard(bot)
                 _log.info("plugin %r: switched off for bot %r", name, bot)
                 plugin.thread.restart()
-                for other in plugin.bots:
-                    plugin.thread.post_config(other, self._configs[other])
+                for other, other_config in self._configs.items():  # the first one first, as at a start
+                    if other in plugin.bots:
+                        plugin.thread.post_config(other, other_config)
                 strays = self._strays() if self._is_on(name, plugin) else ()
                 self._post_latest(plugin, {*plugin.bots, *strays})
 

@@ -445,6 +445,24 @@ def test_toggles_are_followed_while_it_runs(caplog: pytest.LogCaptureFixture) ->
     assert plugins.recording.hooks() == ["on_shutdown"]
 
 
+def test_a_plugin_that_starts_anew_is_told_the_configs_in_their_order() -> None:
+    """The first one's bot owns the WebSocket server, before and after."""
+    plugins.recording.calls.clear()
+    bots = [f"bot {number}" for number in range(12)]
+    on: dict[str, Any] = {"plugins": {"good": True}}
+    off: dict[str, Any] = {"plugins": {"good": False}}
+    with PluginHost() as host:
+        host.load(dict.fromkeys(bots, on), candidates=[candidate("good", "plugins_for_tests:recording")])
+        for bot in bots:
+            host.on_config_loaded(bot=bot, config=on)
+        assert host.wait_idle()
+        plugins.recording.calls.clear()
+        host.on_config_loaded(bot=bots[3], config=off)
+        assert host.wait_idle()
+    told = [bot for hook, bot, _ in plugins.recording.calls if hook == "on_config_loaded"]
+    assert told == [bot for bot in bots if bot != bots[3]]
+
+
 def test_a_plugin_that_failed_too_often_starts_anew_off_and_on(caplog: pytest.LogCaptureFixture) -> None:
     on: dict[str, Any] = {"plugins": {"failing": True}}
     off: dict[str, Any] = {"plugins": {"failing": False}}

@@ -33,6 +33,9 @@ class LoopErrors:
             if self._clock() - self._said_at >= _SAID_EVERY_S:
                 self._said_at = self._clock()
                 _log.error("loop.short_of", message=message, reason=exc.strerror)
+        elif isinstance(exc, OSError) and "transport" in context:
+            # The network's end of a connection. asyncio keeps it to itself; uvloop tells of some of them.
+            _log.debug("loop.connection_lost", reason=exc.strerror)
         elif isinstance(exc, ValueError) and "_start_serving" in repr(context.get("handle")):
             # Out of descriptors, asyncio stops accepting for a second; a server that was stopped
             # within it has no socket to go on with.

@@ -44,6 +44,13 @@ async def test_another_error_of_the_system_s_has_its_traceback(
     assert caplog.records[0].exc_info[1] is exc
 
 
+async def test_the_end_of_a_connection_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    exc = OSError(errno.ETIMEDOUT, "Connection timed out")
+    LoopErrors()(asyncio.get_running_loop(), {"message": "x", "exception": exc, "transport": object()})
+    assert not caplog.records
+
+
 async def test_a_server_stopped_while_short_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 

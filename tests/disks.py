@@ -60,9 +60,12 @@ class SmallFiles:
 
     def free(self) -> None:
         with contextlib.suppress(ProcessLookupError):  # it ended, and its limit with it
-            resource.prlimit(
-                self.process, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-            )
+            self.lift(self.process)
+
+    @staticmethod
+    def lift(process: int = 0) -> None:
+        """Let a process's files grow again."""
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def mount(folder: Path, options: str = "size=64k,mode=0700") -> bool:

@@ -23,6 +23,7 @@ from websockets.frames import Frame, Opcode
 
 from passivbot_ws_plugin.audit import Audit
 from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.event_loop import new_event_loop
 from passivbot_ws_plugin.messages import StatisticsData, StatisticsMessage, encode, statistics_data
 from passivbot_ws_plugin.server import Server
 
@@ -288,7 +289,8 @@ def _making(cache: Cache, changes: Iterator[StatisticsData], size: Size) -> list
 
 
 def _run(size: Size) -> dict[str, Course]:
-    return asyncio.run(_take_turns(size))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:  # the loop that the server would take
+        return runner.run(_take_turns(size))
 
 
 def measure(size: Size) -> Report:

@@ -11,7 +11,7 @@ help:
 	@echo "make demo          serve a paper bot; Ctrl-C ends it (make demo PORT=9000 for another port)"
 	@echo "make test          run the tests"
 	@echo "make soak          two minutes of siege (make soak MINUTES=60 for longer)"
-	@echo "make bench         measure, and write docs/performance.md (make bench QUICK=1: about a minute, compare only)"
+	@echo "make bench         measure, and write docs/performance.md (make bench QUICK=1: under a minute, compare only)"
 	@echo "make lint          formatting, lint, types, import rules"
 	@echo "make asyncapi      write docs/asyncapi.json anew"
 	@echo "make requirements  pin the development set anew"

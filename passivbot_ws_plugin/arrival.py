@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +28,15 @@ from .tls import Threshold
 
 #: How long the other end may take to let itself be closed before it is cut off, seconds.
 CLOSE_TIMEOUT_S: Final = 2.0
+
+
+def bound_unacknowledged(sock: socket.socket, seconds: float) -> None:
+    """Have the kernel give up what the other end does not take in that time, after the end too.
+
+    It would keep a closed connection's last megabytes for many minutes, for somebody who never reads them.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
 
 
 @dataclass(frozen=True)
@@ -163,7 +173,13 @@ class Arrival(ServerConnection):
 
     def promote(self, limited_key: str | None) -> bool:
         """It logged in, and is no stranger's connection any more, if its key has not too many; see `Gate`."""
-        return self._door.gate.promote(self, self.host, limited_key)
+        if not self._door.gate.promote(self, self.host, limited_key):
+            return False
+        limits = self._door.limits
+        bound_unacknowledged(
+            self._socket.get_extra_info("socket"), limits.ping_interval_s + limits.ping_timeout_s
+        )
+        return True
 
     # --- who it is ---------------------------------------------------------------------
 

@@ -123,6 +123,16 @@ class Connection(Arrival):
             return
         super().process_event(event)
 
+    def eof_received(self) -> None:
+        """Nothing more comes: what is unsent is not waited for.
+
+        asyncio would end it in the middle of a write then, and its `abort` would fail (CPython's
+        `_SelectorSocketTransport._write_ready`).
+        """
+        super().eof_received()
+        if self._socket.get_write_buffer_size():
+            self.transport.abort()
+
     # --- what goes ---------------------------------------------------------------------
 
     def send_text(self, payload: bytes) -> None:

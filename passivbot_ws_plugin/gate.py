@@ -91,10 +91,13 @@ class Gate(Generic[Guest]):
         Args:
             guest: It.
             peer: Its address.
-            limited_key: Its key part; None: that of the owner, who may have all places.
+            limited_key: Its key part; None: that of the owner, who may have all places. Of a quarter of
+                them nobody else may have one.
         """
         if limited_key is not None:
-            if list(self._keys.values()).count(limited_key) >= self._limits.connections_per_key:
+            limits = self._limits
+            is_too_many = list(self._keys.values()).count(limited_key) >= limits.connections_per_key
+            if is_too_many or len(self._keys) >= max(1, limits.connections * 3 // 4):
                 return False
             self._keys[guest] = limited_key
         self._forget_stranger(guest, peer)

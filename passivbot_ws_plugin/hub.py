@@ -163,7 +163,8 @@ class Hub:
         self._sent = {bot: seq for bot, history in cache.bots.items() if (seq := history.statistics.seq)}
         self._others: set[Client] = set()
         self._waiting: set[Client] = set()  # those of the others that are to be looked at again
-        self._sweep: asyncio.TimerHandle | None = None
+        self._sweep: asyncio.Handle | None = None
+        self._sweep_at = 0.0  # not every loop's handles say when they are due
 
     def __len__(self) -> int:
         return len(self._clients)
@@ -261,10 +262,10 @@ class Hub:
         loop = asyncio.get_running_loop()
         at = loop.time() + wait_s
         if self._sweep is not None:
-            if self._sweep.when() <= at:
+            if self._sweep_at <= at:
                 return
             self._sweep.cancel()
-        self._sweep = loop.call_at(at, self._sweep_now)
+        self._sweep, self._sweep_at = loop.call_at(at, self._sweep_now), at
 
     def _sweep_now(self) -> None:
         self._sweep = None

@@ -53,7 +53,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     unauthenticated_per_address: _Count = 8
     connections: _Count = 256
     connections_per_address: _Count = 32
-    connections_per_key: _Count = 64
+    connections_per_key: _Count = 16
     messages_per_s: Annotated[float, Meta(gt=0, le=10_000)] = 5.0
     messages_burst: _Count = 20
     bad_messages: Annotated[int, Meta(ge=1, le=1000)] = 10

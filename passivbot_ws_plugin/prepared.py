@@ -49,9 +49,11 @@ class Prepared:
             window_bits: The server's window of ``permessage-deflate`` without context takeover, 9 to 15;
                 None: the connection does not compress.
         """
+        if self._is_plain:
+            window_bits = None
         frame = self._frames.get(window_bits)
         if frame is None:
-            frame = self._frames[window_bits] = self._make(None if self._is_plain else window_bits)
+            frame = self._frames[window_bits] = self._make(window_bits)
         return frame
 
     def _make(self, window_bits: int | None) -> bytes:

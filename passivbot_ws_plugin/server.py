@@ -25,7 +25,7 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 
 from . import http
 from .admission import AdmissionControl
-from .arrival import CLOSE_TIMEOUT_S, Door
+from .arrival import CLOSE_TIMEOUT_S, Door, bound_unacknowledged
 from .audit import Audit, Visitor
 from .auth import Principal
 from .cache import Cache
@@ -57,6 +57,13 @@ _DEFLATE: Final = ServerPerMessageDeflateFactory(
     server_no_context_takeover=True, client_no_context_takeover=True, server_max_window_bits=15
 )
 
+#: What the kernel keeps of what a client does not read, bytes; it doubles that. What it has itself grow
+#: to is some megabytes a connection, which no limit of ours would know of.
+_KERNEL_BYTES: Final = 131_072
+
+#: How long a stranger may take to take what it was answered, seconds.
+_STRANGER_UNACKNOWLEDGED_S: Final = 5.0
+
 #: What the end of connections that were cut off may take, seconds.
 _ABORT_S: Final = 0.5
 
@@ -84,7 +91,6 @@ class Server:
         self._listener: WebSocketListener | None = None
         self._housekeeping: asyncio.Task[None] | None = None
         self._admitted: dict[Connection, tuple[Principal, Visitor]] = {}
-        self._ending: set[asyncio.Task[None]] = set()
 
     async def start(self) -> str:
         """Listen; returns the address, such as ``ws://127.0.0.1:8765``.
@@ -114,6 +120,11 @@ class Server:
         )
         for listening in self._listener.sockets:
             _lengthen_queue(listening.fileno())
+            with socket.socket(
+                fileno=os.dup(listening.fileno())
+            ) as again:  # what it has, its connections have
+                again.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
+                bound_unacknowledged(again, _STRANGER_UNACKNOWLEDGED_S)
         self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
         host, port = self._listener.sockets[0].getsockname()[:2]
         return make_address(host, port, self.settings.options)
@@ -171,10 +182,7 @@ class Server:
                 self._admission.record(
                     "auth.revoked", reason, connection, visitor, key=principal.key, method=principal.method
                 )
-                # Held by its name: the loop itself keeps weak references to its tasks only.
-                task = connection.loop.create_task(connection.close(CLOSE_REVOKED, reason))
-                self._ending.add(task)
-                task.add_done_callback(self._ending.discard)
+                connection.cut(CLOSE_REVOKED, reason)  # at once: what is published next is not for it
 
     async def _handle(self, connection: ServerConnection) -> None:
         assert isinstance(connection, Connection)

@@ -42,6 +42,7 @@ class Serving:
         self._wanted: Settings | None = None
         self._changed = asyncio.Event()
         self._server: Server | None = None
+        self._place: tuple[object, ...] = ()
         self._audit: Audit | None = None
 
     def configure(self, settings: Settings | None) -> None:
@@ -50,12 +51,24 @@ class Serving:
         What they revoke is revoked when this returns; moving and stopping take longer, and the server
         that is left hands out no secrets meanwhile.
         """
-        self._wanted = settings
-        self._changed.set()
-        if self._server is not None:
-            current = self._server.settings
-            stays = settings is not None and _place(settings) == _place(current)
-            self._server.use(settings if settings is not None and stays else current.without_secrets())
+        if self._server is None or self._use(self._server, settings):
+            self._wanted = settings
+            self._changed.set()
+
+    def _use(self, server: Server, settings: Settings | None) -> bool:
+        """Have the running server judge by other settings at once; whether they are to count."""
+        if settings is None:
+            server.use(server.settings.without_secrets())
+        elif _place(settings) == self._place:
+            server.use(settings)
+        elif (why := _why_unusable(settings)) is not None:
+            consequence = "the last good ones stay; clients see no secrets of the config meanwhile"
+            _log.error("settings.refused", reason=why, consequence=consequence)
+            server.use(server.settings.without_secrets())
+            return False
+        else:
+            server.use(settings.without_secrets())  # until it has moved
+        return True
 
     def publish(self, channel: Channel, bot: str) -> None:
         """Tell the subscribers of a channel that there is something new of a bot, if there is a server."""
@@ -70,6 +83,8 @@ class Serving:
                 self._changed.clear()
                 wanted = self._wanted
                 await self._adopt(wanted)
+                if wanted is not self._wanted:  # while a server was stopped
+                    continue
                 if wanted is None or self._server is not None:
                     pause_s = RETRY_FIRST_S
                     await self._changed.wait()
@@ -86,20 +101,12 @@ class Serving:
             await self._stop()
 
     async def _adopt(self, wanted: Settings | None) -> None:
-        """Hand changed credentials to the running server, or stop it for any other change."""
+        """Stop the running server if it is to be elsewhere, or otherwise, or nowhere."""
         if self._server is None:
             return
-        current = self._server.settings
-        if wanted is not None and _place(wanted) == _place(current):
-            self._server.use(wanted)
+        if wanted is not None and _place(wanted) == self._place:
+            self._server.use(wanted)  # those that came while it was started
             return
-        if wanted is not None and wanted.options.tls is not None:
-            try:
-                Certificate(wanted.options.tls)
-            except SettingsError as exc:
-                consequence = "the last good ones stay; clients see no secrets of the config meanwhile"
-                _log.error("settings.refused", reason=str(exc), consequence=consequence)
-                return
         # Stopped before its successor is bound: 127.0.0.1:8765 cannot be bound while
         # 0.0.0.0:8765 listens, and an owner who closes a door wants it closed.
         await self._stop()
@@ -142,7 +149,7 @@ class Serving:
             reason = _why(exc, settings) if isinstance(exc, OSError) else str(exc)
             level("server.cannot_listen", reason=reason, next_try_s=pause_s)
             return False
-        self._server, self._audit = server, audit
+        self._server, self._audit, self._place = server, audit, _place(settings)
         _log.info("server.listening", address=address)
         self._on_address(address)
         return True
@@ -152,6 +159,16 @@ def _place(settings: Settings) -> tuple[object, ...]:
     """What a running server cannot change."""
     options = settings.options
     return settings.host, settings.port, options.tls, options.audit, options.limits
+
+
+def _why_unusable(settings: Settings) -> str | None:
+    """What is wrong with what the settings name; None if nothing is."""
+    try:
+        if settings.options.tls is not None:
+            Certificate(settings.options.tls)
+    except SettingsError as exc:
+        return str(exc)
+    return None
 
 
 def _make_audit(settings: Settings) -> Audit:

@@ -205,7 +205,6 @@ async def besieged(
             audit.close()
         await closed(good)
         assert not server._door.connections
-        assert not server._ending
         assert server._door.gate.addresses == len(server._hub) == len(server._admitted) == 0
         found = _counted(audit_log)
         assert found == Counter(expected), f"found {found}, expected {Counter(expected)}"

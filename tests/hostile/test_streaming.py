@@ -67,6 +67,18 @@ async def test_a_client_that_reads_a_byte_at_a_time_is_cut_off() -> None:
         await siege.ended()
 
 
+async def test_a_client_that_half_closes_with_much_unread_is_ended() -> None:
+    async with besieged(ACCEPTED, limits={"buffer_soft_bytes": 2**26, "buffer_hard_bytes": 2**26}) as siege:
+        client = await siege.client(receive_buffer=SMALL)
+        [connection] = siege.hostile
+        assert isinstance(connection, Connection)
+        while not connection.unsent_bytes():
+            await siege.show(exchange=LARGE)
+        del connection
+        client.writer.write_eof()
+        await siege.gone()
+
+
 async def test_a_client_that_asks_and_never_reads_is_cut_off() -> None:
     limits = {**SLOW, "messages_per_s": 10_000.0, "messages_burst": 10_000}
     async with besieged(ACCEPTED, limits=limits, stays=True) as siege:

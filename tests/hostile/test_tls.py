@@ -185,7 +185,7 @@ async def test_the_end_of_tls_in_its_first_segment() -> None:
         await siege.ended()
         # Whether that was TLS, or a request and the end, is the loop's to say: asyncio's has the end
         # before anybody knows of the handshake's.
-        siege.expected += said_of(siege, NONE)
+        siege.expected += said_of(siege, NONE, LEFT)
 
 
 async def test_a_reset_with_the_last_flight() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +75,14 @@ def test_connections_of_one_limited_key() -> None:
     for guest in tuple(guests.inside):
         guests.leave(guest)
     assert not guests.gate._keys
+
+
+def test_limited_keys_leave_the_owner_a_quarter() -> None:
+    guests = Guests(msgspec.structs.replace(LIMITS, connections=8, unauthenticated=8))
+    numbers = [guests.enter(peer) for peer in "abcdefgh"]
+    assert numbers == [*range(1, 9)]
+    assert [guests.promote(number, f"key {number}") for number in range(1, 8)] == [True] * 6 + [False]
+    assert guests.promote(8)
 
 
 def test_all_strangers_and_all_connections() -> None:

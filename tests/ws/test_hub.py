@@ -149,6 +149,28 @@ async def test_a_limited_rate_is_kept_and_the_last_state_comes_by_itself() -> No
     assert [message["seq"] for message in line.messages] == [1, 10]
 
 
+async def test_many_with_a_rate_of_their_own_are_all_served(caplog: pytest.LogCaptureFixture) -> None:
+    cache, clock = Cache(), asyncio.get_running_loop().time
+    hub = Hub(cache, Limits())
+    lines = [Line() for _ in range(8)]
+    for number, line in enumerate(lines):
+        client = Client(line, Limits(), clock)
+        hub.join(client)
+        feed = StatisticsFeed(cache, Subscribe("statistics", max_rate=1_000.0 - number))
+        hub.subscribe(client, "statistics", feed)
+    for number in range(200):
+        change(cache, number)
+        hub.publish("statistics", "main")
+        await asyncio.sleep(0)
+    for line in lines:
+        async with asyncio.timeout(10):
+            while line.messages[-1]["seq"] < 200:
+                line.has_written.clear()
+                await line.has_written.wait()
+    assert not caplog.records
+    assert len(hub) == len(lines)
+
+
 class _Broken(EventFeed):
     """A feed with a bug."""
 

@@ -18,6 +18,7 @@ from clients import close_code, connect, log_in, receive, receive_statistics
 from servers import PASSWORD, auth_message, free_port, make_config
 from servers import connect as connect_async
 from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
 
 from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin import WebSocketPlugin
@@ -146,6 +147,12 @@ def test_without_a_password_the_server_stays_off_with_one_line(
     assert "live.websocket_password" in line
 
 
+def follow_config(client: ClientConnection) -> None:
+    client.send('{"type":"subscribe","channel":"config"}')
+    assert receive(client)["type"] == "subscribed"
+    assert receive(client)["type"] == "config_changed"
+
+
 def test_a_wrong_setting_is_one_error_and_the_last_good_ones_stay(
     plugin: WebSocketPlugin, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -153,14 +160,17 @@ def test_a_wrong_setting_is_one_error_and_the_last_good_ones_stay(
     address = plugin.wait_listening(10)
     with log_in(address) as client:
         receive(client)
+        follow_config(client)
         plugin.on_config_loaded("main", config(port=99_999, password="a new password, unused"))
         assert "settings.refused" in caplog.text
         assert "live.websocket_port" in caplog.text
+        assert receive(client)["type"] == "config_changed"
         client.send('{"type":"ping"}')
         assert receive(client)["type"] == "pong"
         client.send('{"type":"get_config"}')
         assert receive(client)["data"]["live"]["websocket_password"] == "********"
         plugin.on_config_loaded("main", config())
+        assert receive(client)["type"] == "config_changed"
         client.send('{"type":"get_config"}')
         assert receive(client)["data"]["live"]["websocket_password"] == PASSWORD
 
@@ -185,6 +195,23 @@ def test_a_changed_password_takes_effect_without_a_restart(plugin: WebSocketPlug
         pass
 
 
+PHONE = {"phone": {"password": "a password of the phone", "scopes": ["statistics", "config"]}}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"], ids=["stays", "moves"])
+def test_who_is_revoked_is_not_told_the_config_that_revokes_it(plugin: WebSocketPlugin, host: str) -> None:
+    plugin.on_config_loaded("main", config(keys=PHONE))
+    with connect(str(plugin.wait_listening(10))) as client:
+        client.send(auth_message(PHONE["phone"]["password"], "phone"))  # type: ignore[arg-type]
+        assert receive(client)["success"]
+        assert receive(client)["code"] == "unavailable"
+        follow_config(client)
+        changed = config()
+        changed["live"]["websocket_host"] = host
+        plugin.on_config_loaded("main", changed)
+        assert close_code(client) == 4403
+
+
 NEW_SECRET = "a secret that is not for those before it"
 
 #: What a config becomes, with a new secret in it, when nobody who is in may see that.
@@ -204,9 +231,7 @@ def test_a_new_secret_is_judged_by_the_settings_that_come_with_it(
     plugin.on_config_loaded("main", config())
     with log_in(plugin.wait_listening(10)) as client:
         assert receive(client)["code"] == "unavailable"
-        client.send('{"type":"subscribe","channel":"config"}')
-        assert receive(client)["type"] == "subscribed"
-        assert receive(client)["type"] == "config_changed"
+        follow_config(client)
         host = change.get("host", "127.0.0.1")
         changed = config(**{name: value for name, value in change.items() if name != "host"})
         changed["live"] |= {"api_key": NEW_SECRET, "websocket_host": host}
@@ -407,11 +432,14 @@ def test_a_certificate_that_cannot_be_read_moves_no_server(
     plugin.on_config_loaded("main", config())
     with log_in(plugin.wait_listening(10)) as client:
         assert receive(client)["code"] == "unavailable"
+        follow_config(client)
         for number in range(2):
             plugin.on_config_loaded("main", config(tls={"cert": "nowhere", "key": f"nowhere {number}"}))
+            assert receive(client)["type"] == "config_changed"
             client.send('{"type":"get_config"}')
             assert receive(client)["data"]["live"]["websocket_password"] == "********"
         plugin.on_config_loaded("main", config())
+        assert receive(client)["type"] == "config_changed"
         client.send('{"type":"get_config"}')
         assert receive(client)["data"]["live"]["websocket_password"] == PASSWORD
     assert "settings.refused" in caplog.text

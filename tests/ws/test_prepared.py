@@ -64,6 +64,8 @@ def test_a_frame_is_made_once() -> None:
     assert message.frame(15) is message.frame(15)
     assert message.frame(None) is message.frame(None)
     assert len(message.frame(15)) < len(message.frame(None)) / 4
+    plain = Prepared(payload_of(5_000), is_secret=True)
+    assert plain.frame(15) is plain.frame(9) is plain.frame(None)
 
 
 OFFERS = [

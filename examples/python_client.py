@@ -99,7 +99,9 @@ def main() -> int:
         )  # fmt: skip
     except ValueError as error:
         command.error(str(error))
-    except (KeyboardInterrupt, EOFError):
+    except EOFError:
+        command.error("there is no password: give it, or set PASSIVBOT_WS_PASSWORD")
+    except KeyboardInterrupt:
         return 0
     try:
         asyncio.run(watch(client, arguments.address))

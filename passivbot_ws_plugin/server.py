@@ -57,10 +57,6 @@ _DEFLATE: Final = ServerPerMessageDeflateFactory(
     server_no_context_takeover=True, client_no_context_takeover=True, server_max_window_bits=15
 )
 
-#: What the kernel keeps of what a client does not read, bytes; it doubles that. What it has itself grow
-#: to is some megabytes a connection, which no limit of ours would know of.
-_KERNEL_BYTES: Final = 131_072
-
 #: How long a stranger may take to take what it was answered, seconds.
 _STRANGER_UNACKNOWLEDGED_S: Final = 5.0
 
@@ -123,7 +119,6 @@ class Server:
             with socket.socket(
                 fileno=os.dup(listening.fileno())
             ) as again:  # what it has, its connections have
-                again.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
                 bound_unacknowledged(again, _STRANGER_UNACKNOWLEDGED_S)
         self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
         host, port = self._listener.sockets[0].getsockname()[:2]

@@ -43,6 +43,7 @@ class Serving:
         self._changed = asyncio.Event()
         self._server: Server | None = None
         self._place: tuple[object, ...] = ()
+        self._is_refused = False  # the latest settings
         self._audit: Audit | None = None
 
     def configure(self, settings: Settings | None) -> None:
@@ -65,9 +66,13 @@ class Serving:
             consequence = "the last good ones stay; clients see no secrets of the config meanwhile"
             _log.error("settings.refused", reason=why, consequence=consequence)
             server.use(server.settings.without_secrets())
+            self._is_refused = True
             return False
         else:
             server.use(settings.without_secrets())  # until it has moved
+        if self._is_refused:
+            _log.info("settings.in_force")
+        self._is_refused = False
         return True
 
     def publish(self, channel: Channel, bot: str) -> None:

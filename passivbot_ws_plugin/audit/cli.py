@@ -71,7 +71,10 @@ def add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     check.set_defaults(audit_command=_verify)
-    check.add_argument("file", metavar="FILE", type=Path, help="the log, or one of its older files")
+    check.add_argument(
+        "file", metavar="FILE", type=Path, nargs="?", default=_AUDIT_LOG,
+        help="the log, or one of its older files (default: %(default)s)",
+    )  # fmt: skip
 
     tail = subcommands.add_parser(
         "tail", help="its last lines as a table", description=_TAIL_HELP, epilog=_TAIL_EXAMPLES,

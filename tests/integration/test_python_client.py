@@ -96,6 +96,16 @@ def test_it_takes_the_password_from_the_environment(server: Credentials) -> None
         client.wait_for(LINE)
 
 
+def test_without_a_terminal_nor_a_password_it_says_what_is_missing() -> None:
+    env = {name: value for name, value in os.environ.items() if name != "PASSIVBOT_WS_PASSWORD"}
+    command = [*CLIENT, "ws://127.0.0.1:8765", "-", "key"]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=env, timeout=20
+    )
+    assert done.returncode == 2
+    assert "there is no password" in done.stderr
+
+
 def test_nothing_is_called_old_before_there_is_something() -> None:
     with socket.socket() as taken:  # bound but not listening: nobody else gets the port
         taken.bind(("127.0.0.1", 0))

@@ -140,13 +140,12 @@ async def test_one_that_is_gone_before_anybody_was_told_holds_nothing_up(
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has no TCP_USER_TIMEOUT")
-async def test_the_kernel_keeps_little_and_not_for_long_for_who_does_not_read() -> None:
+async def test_the_kernel_keeps_nothing_for_long_for_who_does_not_read() -> None:
     cache = Cache()
     limits = {"ping_interval_s": 7.0, "ping_timeout_s": 4.0}
     async with serving(cache, limits=limits) as (server, address), raw(address) as client:
         assert await client.upgrade() == 101
         accepted = connection_of(server)._socket.get_extra_info("socket")
-        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 131_072
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5_000
         await client.send(text(auth_message()))
         assert (await client.message())["success"]

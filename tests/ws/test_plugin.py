@@ -442,7 +442,8 @@ def test_a_certificate_that_cannot_be_read_moves_no_server(
         assert receive(client)["type"] == "config_changed"
         client.send('{"type":"get_config"}')
         assert receive(client)["data"]["live"]["websocket_password"] == PASSWORD
-    assert "settings.refused" in caplog.text
+    assert caplog.text.count("settings.refused") == 2
+    assert caplog.text.count("settings.in_force") == 1
     assert "server.stopped" not in caplog.text
 
 

@@ -79,11 +79,11 @@ class Bot:
         """Send large states, until who does not read has all buffers full."""
         for state, _ in zip(states(make_statistics(_MANY)), range(changes), strict=False):
             self._host.on_stats_updated(bot=BOT, stats=state)
-            time.sleep(0.005)
+            time.sleep(0.005)  # so that each is delivered: of those that wait, the latest alone would be
 
 
 def _sleep_until(at_s: float) -> None:
-    time.sleep(max(0.0, at_s - time.monotonic()))
+    time.sleep(max(0.0, at_s - time.monotonic()))  # the pace of a bot: a clock, no event
 
 
 def main(pipe: Pipe) -> None:

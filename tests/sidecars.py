@@ -214,11 +214,14 @@ async def snapshots(connection: ClientConnection, users: Sequence[str]) -> dict[
 
 async def settled(sidecar: RunningSidecar) -> Census:
     """Wait until no more of it is alive than there was before the first client came."""
-    async with asyncio.timeout(10):
-        while True:
-            census = await sidecar.census()
-            if census.alive == sidecar.idle.alive:
-                return census
+    census = await sidecar.census()
+    try:
+        async with asyncio.timeout(10):
+            while census.alive != sidecar.idle.alive:
+                census = await sidecar.census()
+    except TimeoutError:
+        raise AssertionError(f"{census} is left; idle it was {sidecar.idle}") from None
+    return census
 
 
 def modes_count() -> tuple[str, ...] | None:

@@ -12,8 +12,10 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import Final
 
 from passivbot_hooks.cli import main
+from passivbot_hooks.sidecar import Sidecar
 from passivbot_ws_plugin.plugin import plugin
 
 
@@ -32,16 +34,20 @@ def census() -> dict[str, int]:
     }
 
 
-def report(signum: int, frame: object) -> None:
-    """Print the census, from a thread: the handler may have interrupted anything."""
-    threading.Thread(target=print_census).start()
+_wanted: Final = threading.Event()
+_poll: Final = Sidecar.poll
 
 
-def print_census() -> None:
-    # In one piece: what is logged meanwhile, to the same pipe perhaps, is not to come within the line.
-    print(f"census {json.dumps(census())}\n", end="", flush=True)
+def poll(self: Sidecar) -> None:
+    """Look at the files, then print the census if it is wanted: none of them is open in between."""
+    _poll(self)
+    if _wanted.is_set():
+        _wanted.clear()
+        # In one piece: what is logged meanwhile, to the same pipe perhaps, is not to come within the line.
+        print(f"census {json.dumps(census())}\n", end="", flush=True)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGUSR1, report)
+    Sidecar.poll = poll  # type: ignore[method-assign]
+    signal.signal(signal.SIGUSR1, lambda *_: _wanted.set())
     sys.exit(main(["run", *sys.argv[1:]]))

@@ -58,6 +58,7 @@ def measure(size: Size) -> Report:
                     if number > 0:  # the first turn warms caches up
                         calls.setdefault((count, stuck, through), []).append(paced.calls_ns)
             progress(f"hook: round {number} of {size.rounds}")
+        assert crowd.ask("count", "stuck") == size.stuck, "who never read was cut off: it weighed nothing"
     return _report(calls, most, size.stuck)
 
 
@@ -95,6 +96,10 @@ def _report(calls: dict[_Course, list[list[int]]], most: int, stuck: int) -> Rep
             Check(f"{name}: {most:,} clients over none, median", ratio(many, none), 1.5),
             Check(f"{name}: {stuck} stuck ones over none, median", ratio(beside_stuck, many), 1.25),
         ]
+    told, done = ([median(one) for one in calls[most, 0, through]] for through, _ in _HOOKS)
+    checks.append(
+        Check("the hook: over the plugin's own, which it does not wait for", ratio(told, done), 0.8)
+    )
     worst = max(
         percentile([call for one in rounds for call in one], 99)
         for (_, _, through), rounds in calls.items()

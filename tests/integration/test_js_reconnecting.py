@@ -165,6 +165,15 @@ async def test_a_locked_address_waits_longer_and_comes_back() -> None:
         assert proxy.connections == 2
 
 
+async def test_the_pauses_grow_while_nobody_answers_however_long_it_was_live_before() -> None:
+    retry = {"baseMs": 1, "maxMs": 200, "stableMs": 0}
+    async with serving() as (server, address), watching(address, retry=retry) as watcher:
+        await watcher.wait_for("state", state="live")
+        await server.stop(5.0)
+        states = [(await watcher.wait_for("state", state="waiting"))[1] for _ in range(14)]
+    assert max(state["retryInMs"] for state in states) > 10
+
+
 async def test_a_proxy_that_stalls_is_noticed() -> None:
     cache = Cache()
     async with serving(cache) as (server, address), cutting_proxy(address) as proxy:

@@ -16,7 +16,15 @@ from tcp_proxy import tcp_proxy
 from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin.audit import Audit
 from passivbot_ws_plugin.cache import Cache
-from passivbot_ws_plugin.client import EventUpdate, GapUpdate, Live, Lost, StatisticsUpdate, Timing
+from passivbot_ws_plugin.client import (
+    Connecting,
+    EventUpdate,
+    GapUpdate,
+    Live,
+    Lost,
+    StatisticsUpdate,
+    Timing,
+)
 from passivbot_ws_plugin.messages import event_data, statistics_data
 from passivbot_ws_plugin.server import Server
 from passivbot_ws_plugin.settings import parse_settings
@@ -182,6 +190,9 @@ async def test_it_does_not_come_before_the_pause_is_over() -> None:
             taker = Taker(client)
             for _ in range(2):
                 await taker.a(Lost)
+            assert [update for update in taker.taken if isinstance(update, Connecting)] == [
+                Connecting(1), Connecting(2)
+            ]  # fmt: skip
     assert came[1] - came[0] >= 1.0
 
 

@@ -115,11 +115,9 @@ class Server:
             backlog=ACCEPT_AT_ONCE,
         )
         for listening in self._listener.sockets:
-            _lengthen_queue(listening.fileno())
-            with socket.socket(
-                fileno=os.dup(listening.fileno())
-            ) as again:  # what it has, its connections have
-                bound_unacknowledged(again, _STRANGER_UNACKNOWLEDGED_S)
+            with socket.socket(fileno=os.dup(listening.fileno())) as again:  # asyncio's own cannot listen
+                again.listen(_QUEUE)  # asyncio has one number for this and for how many it takes at once
+                bound_unacknowledged(again, _STRANGER_UNACKNOWLEDGED_S)  # which its connections inherit
         self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
         host, port = self._listener.sockets[0].getsockname()[:2]
         return make_address(host, port, self.settings.options)
@@ -239,9 +237,3 @@ class Server:
         is_owner = principal.credential == self.settings.credentials[0]
         is_revoked = self._admission.why_revoked(principal) is not None  # it may be there for a moment yet
         return is_owner and not is_revoked and (policy == "include" or (policy == "auto" and is_private))
-
-
-def _lengthen_queue(descriptor: int) -> None:
-    """Have more connections wait in the kernel than are taken at once, which asyncio makes one number."""
-    with socket.socket(fileno=os.dup(descriptor)) as again:
-        again.listen(_QUEUE)

@@ -129,10 +129,9 @@ def _demo(arguments: argparse.Namespace) -> int:
         print(f"passivbot-ws: port {arguments.port} is taken; give another --port", file=sys.stderr)
         return 2
     configure_logging(verbose=arguments.verbose)
-    is_default_free = arguments.port is not None or is_free(DEFAULT_PORT)
     with stop_on_signals() as stop, tempfile.TemporaryDirectory(prefix="passivbot-ws-demo-") as directory:
         demo = Demo(Path(directory), arguments.port, plugin)
-        listened = demo.run(stop, lambda address: _print_welcome(demo, address, is_port_free=is_default_free))
+        listened = demo.run(stop, lambda address: _print_welcome(demo, address))
     if not listened:
         print("passivbot-ws: the server did not start; the log above says why", file=sys.stderr)
         return 1
@@ -140,8 +139,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _print_welcome(demo: Demo, address: str, *, is_port_free: bool) -> None:
-    note = "" if is_port_free else f"\nPort {DEFAULT_PORT} is taken, so it has another one."
+def _print_welcome(demo: Demo, address: str) -> None:
+    note = f"\nPort {DEFAULT_PORT} is taken, so it has another one." if demo.is_elsewhere else ""
     python = shlex.quote(sys.executable)
     credentials = shlex.join((address, demo.password, demo.key_part))
     print(

@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 from . import http
+from .addresses import is_loopback
 from .admission import AdmissionControl
 from .arrival import CLOSE_TIMEOUT_S, Door, bound_unacknowledged
 from .audit import Audit, Visitor
@@ -38,7 +39,7 @@ from .login import Admission
 from .messages import Channel
 from .rate import TokenBucket
 from .session import Answer, Session
-from .settings import Settings, is_loopback, make_address
+from .settings import Settings, make_address
 from .tls import Certificate
 
 #: How often what nobody announces is looked for: expired keys, a new certificate, seconds.

@@ -161,7 +161,7 @@ class Server:
             await asyncio.sleep(HOUSEKEEPING_S)
             try:
                 self._audit.flush(time.monotonic())
-                self._hub.look()
+                self._hub.check_all()
                 self._revoke()
                 if self._certificate is not None:
                     self._certificate.reload_if_changed()

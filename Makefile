@@ -24,7 +24,7 @@ test: venv
 	$(BIN)/python -m $(if $(COVERAGE),coverage run -m) pytest $(TESTFLAGS)
 
 soak: venv
-	cd tests && ../$(BIN)/python -m soak --minutes $(or $(MINUTES),2)
+	cd tests && $(abspath $(BIN))/python -m soak --minutes $(or $(MINUTES),2)
 
 bench: venv
 	$(BIN)/python -m benchmarks $(if $(QUICK),--size quick) $(QUESTIONS)

@@ -95,7 +95,7 @@ class AdmissionControl:
             return http.turn_away(turned.status, turned.retry_after_s)
         wait_s = self.throttle.wait_s(connection.host)
         if wait_s > 0:
-            self.record("auth.throttled", "address is locked", connection, connection.visitor())
+            self.record("auth.throttled", _LOCKED, connection, connection.visitor())
             why = "Too many failed logins from this address."
             return http.turn_away(HTTPStatus.TOO_MANY_REQUESTS, math.ceil(wait_s), why)
         origins = self._settings.options.origins

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from .credentials import Credential
 from .messages import Auth
-from .options import Scope
+from .options import Scope, TokenPolicy
 from .scram import ScramError, ScramExchange, ScramVerifiers
 
 _TOKEN_SHAPE: Final = re.compile(r"[0-9a-f]{64}")
@@ -25,7 +25,6 @@ _EXPIRED: Final = "key expired"
 _TOKEN_DENIED: Final = "token denied by auth.token"
 
 Method = Literal["token", "scram"]
-TokenPolicy = Literal["allow", "warn", "deny"]
 
 
 @dataclass(frozen=True, slots=True)

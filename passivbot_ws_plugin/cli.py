@@ -13,7 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from passivbot_hooks import HooksError, did_you_mean, load_config
-from passivbot_hooks.command_line import configure_logging, number_from, reader_may_leave, stop_on_signals
+from passivbot_hooks.command_line import (
+    add_command,
+    configure_logging,
+    number_from,
+    reader_may_leave,
+    stop_on_signals,
+)
 from passivbot_hooks.toggles import parse_toggles
 
 from .asyncapi import pretty_json
@@ -129,10 +135,9 @@ def _demo(arguments: argparse.Namespace) -> int:
         print(f"passivbot-ws: port {arguments.port} is taken; give another --port", file=sys.stderr)
         return 2
     configure_logging(verbose=arguments.verbose)
-    is_default_free = arguments.port is not None or is_free(DEFAULT_PORT)
     with stop_on_signals() as stop, tempfile.TemporaryDirectory(prefix="passivbot-ws-demo-") as directory:
         demo = Demo(Path(directory), arguments.port, plugin)
-        listened = demo.run(stop, lambda address: _print_welcome(demo, address, is_port_free=is_default_free))
+        listened = demo.run(stop, lambda address: _print_welcome(demo, address))
     if not listened:
         print("passivbot-ws: the server did not start; the log above says why", file=sys.stderr)
         return 1
@@ -140,8 +145,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _print_welcome(demo: Demo, address: str, *, is_port_free: bool) -> None:
-    note = "" if is_port_free else f"\nPort {DEFAULT_PORT} is taken, so it has another one."
+def _print_welcome(demo: Demo, address: str) -> None:
+    note = f"\nPort {DEFAULT_PORT} is taken, so it has another one." if demo.is_elsewhere else ""
     python = shlex.quote(sys.executable)
     credentials = shlex.join((address, demo.password, demo.key_part))
     print(
@@ -173,33 +178,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=version("passivbot-ws-plugin"))
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    token = commands.add_parser(
-        "token", help="print the auth message that a client must send", description=_AUTH_MESSAGE_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    summary = "print the auth message that a client must send"
+    token = add_command(commands, "token", summary, _AUTH_MESSAGE_HELP)
     token.set_defaults(command=_token)
     token.add_argument("config", metavar="CONFIG", type=Path, help="a bot's HJSON config file")
     token.add_argument(
         "--key", metavar="NAME", help="one of plugins.websocket.keys (default: the published key)"
     )
 
-    check = commands.add_parser(
-        "check", help="say what the server makes of a config", description=_CHECK_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    check = add_command(commands, "check", "say what the server makes of a config", _CHECK_HELP)
     check.set_defaults(command=_check)
     check.add_argument("config", metavar="CONFIG", type=Path, help="a bot's HJSON config file")
 
-    asyncapi = commands.add_parser(
-        "asyncapi", help="print the protocol as an AsyncAPI document", description=_ASYNCAPI_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    summary = "print the protocol as an AsyncAPI document"
+    asyncapi = add_command(commands, "asyncapi", summary, _ASYNCAPI_HELP)
     asyncapi.set_defaults(command=_asyncapi)
 
-    demo = commands.add_parser(
-        "demo", help="serve a paper bot, for a look", description=_DEMO_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    demo = add_command(commands, "demo", "serve a paper bot, for a look", _DEMO_HELP)
     demo.set_defaults(command=_demo)
     demo.add_argument(
         "--port",

@@ -201,9 +201,8 @@ class Connection(Arrival):
         self._own_descriptor = None
         self._note_descriptor()
         super().connection_lost(exc)
-        if (
-            self.connection_exc is not None
-        ):  # its traceback would hold what was read, until the collector comes
+        if self.connection_exc is not None:
+            # Its traceback would hold what was read, until the collector comes.
             self.connection_exc.with_traceback(None)
 
     def unsent_bytes(self) -> int:

@@ -35,6 +35,9 @@ class Demo:
         directory: Where its config and its monitor files go.
         port: The port to serve on; None: 8765, or any free one if that is taken.
         plugin: The installed plugin, which the sidecar finds by its entry point.
+
+    Attributes:
+        is_elsewhere: Whether it was to be served on 8765, and that is taken.
     """
 
     def __init__(self, directory: Path, port: int | None, plugin: WebSocketPlugin) -> None:
@@ -43,7 +46,8 @@ class Demo:
         self.config_path = directory / "live.hjson"
         self._plugin = plugin
         self._root = directory / "monitor"
-        self._port = (DEFAULT_PORT if is_free(DEFAULT_PORT) else 0) if port is None else port
+        self.is_elsewhere = port is None and not is_free(DEFAULT_PORT)
+        self._port = 0 if self.is_elsewhere else DEFAULT_PORT if port is None else port
         self.config_path.write_text(self._config(), encoding="utf-8")
 
     def _config(self) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Generic, TypeVar
 
+from .addresses import network
 from .options import Limits
-from .throttle import network
 
 Guest = TypeVar("Guest", bound=Hashable)
 

@@ -185,12 +185,12 @@ class Hub:
         """Tell everybody that a bot has something new."""
         others = tuple(self._others if channel == "statistics" else self._clients)
         if channel == "statistics":
-            self._march(bot)
+            self._broadcast(bot)
         for client in others:
             self._tend(client, partial(client.touch, channel, bot))
 
-    def _march(self, bot: str) -> None:
-        """Hand a bot's latest change to all that walk in step."""
+    def _broadcast(self, bot: str) -> None:
+        """Send a bot's latest change to all that walk in step."""
         statistics = self._cache.bots[bot].statistics
         before = self._sent.get(bot)
         self._sent[bot] = statistics.seq
@@ -202,8 +202,8 @@ class Hub:
             for client in group.send(message):
                 self._tend(client, client.check)
 
-    def look(self) -> None:
-        """Look at every client, now and then: what one is answered by the library, nobody here hears of."""
+    def check_all(self) -> None:
+        """Look at what each client has unsent: of what the library answers it, nobody here hears."""
         for client in tuple(self._clients):
             self._tend(client, client.check)
 
@@ -211,31 +211,31 @@ class Hub:
         """Have a client follow a channel, in place of what it followed of it."""
         self._step_out(client)
         client.subscribe(channel, feed)
-        self._place(client)
+        self._regroup(client)
 
     def unsubscribe(self, client: Client, channel: Channel) -> None:
         """Have a client follow a channel no more."""
         self._step_out(client)
         client.unsubscribe(channel)
-        self._place(client)
+        self._regroup(client)
 
     def answer(self, client: Client, payload: bytes) -> None:
         """Send an answer to one client."""
         client.answer(payload)
-        self._place(client)
+        self._regroup(client)
 
     def _tend(self, client: Client, step: Callable[[], None]) -> None:
         """Do something for a client; what goes wrong with one is not to end the others."""
         try:
             step()
-            self._place(client)
+            self._regroup(client)
         except Exception:  # noqa: BLE001  a bug
             _log.exception("client.failed")
             self.leave(client)
             client.line.cut(CLOSE_INTERNAL_ERROR, "internal error")
 
-    def _place(self, client: Client) -> None:
-        """Put a client where it belongs now."""
+    def _regroup(self, client: Client) -> None:
+        """Put a client among those in step, or out of them, as it is now."""
         if client not in self._clients:
             return
         is_in_step = any(client in group for group in self._in_step.values())
@@ -249,7 +249,7 @@ class Hub:
             return
         if (wait_s := client.wait_s()) is not None:
             self._waiting.add(client)
-            self._look_in(wait_s)
+            self._sweep_within(wait_s)
 
     def _step_out(self, client: Client) -> None:
         for group in self._in_step.values():
@@ -257,8 +257,8 @@ class Hub:
                 client.leave_step(self._sent)
                 self._others.add(client)
 
-    def _look_in(self, wait_s: float) -> None:
-        """Have the waiting looked at by then."""
+    def _sweep_within(self, wait_s: float) -> None:
+        """Have the waiting looked at within that time."""
         loop = asyncio.get_running_loop()
         at = loop.time() + wait_s
         if self._sweep is not None:

@@ -7,6 +7,9 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
+#: Whether the published token is accepted, accepted with a warning in the log, or refused.
+TokenPolicy = Literal["allow", "warn", "deny"]
+
 #: What a key may be allowed to see.
 Scope = Literal["statistics", "config", "events"]
 
@@ -38,7 +41,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
         auth_window_s: How long a failed login counts.
         auth_lock_max_s: The longest lock; the first is 2 s, each is twice the one before.
         buffer_soft_bytes: Unsent bytes of a client above which it gets the latest state only.
-        buffer_hard_bytes: Unsent bytes of a client at which it is dropped.
+        buffer_hard_bytes: Unsent bytes of a client above which it is dropped.
         buffer_soft_s: How long a client may stay above the soft limit.
         ping_interval_s: Between two pings of the server.
         ping_timeout_s: Until a ping that was not answered ends the connection.
@@ -106,7 +109,7 @@ class AuthOptions(Struct, frozen=True, forbid_unknown_fields=True):
             refused, so that only SCRAM-SHA-256 gets in.
     """
 
-    token: Literal["allow", "warn", "deny"] = "allow"
+    token: TokenPolicy = "allow"
 
 
 class AuditOptions(Struct, frozen=True, forbid_unknown_fields=True):

@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 from . import http
+from .addresses import is_loopback
 from .admission import AdmissionControl
 from .arrival import CLOSE_TIMEOUT_S, Door, bound_unacknowledged
 from .audit import Audit, Visitor
@@ -38,7 +39,7 @@ from .login import Admission
 from .messages import Channel
 from .rate import TokenBucket
 from .session import Answer, Session
-from .settings import Settings, is_loopback, make_address
+from .settings import Settings, make_address
 from .tls import Certificate
 
 #: How often what nobody announces is looked for: expired keys, a new certificate, seconds.
@@ -115,11 +116,9 @@ class Server:
             backlog=ACCEPT_AT_ONCE,
         )
         for listening in self._listener.sockets:
-            _lengthen_queue(listening.fileno())
-            with socket.socket(
-                fileno=os.dup(listening.fileno())
-            ) as again:  # what it has, its connections have
-                bound_unacknowledged(again, _STRANGER_UNACKNOWLEDGED_S)
+            with socket.socket(fileno=os.dup(listening.fileno())) as again:  # asyncio's own cannot listen
+                again.listen(_QUEUE)  # asyncio has one number for this and for how many it takes at once
+                bound_unacknowledged(again, _STRANGER_UNACKNOWLEDGED_S)  # which its connections inherit
         self._housekeeping = asyncio.create_task(self._keep_house(), name="housekeeping")
         host, port = self._listener.sockets[0].getsockname()[:2]
         return make_address(host, port, self.settings.options)
@@ -162,7 +161,7 @@ class Server:
             await asyncio.sleep(HOUSEKEEPING_S)
             try:
                 self._audit.flush(time.monotonic())
-                self._hub.look()
+                self._hub.check_all()
                 self._revoke()
                 if self._certificate is not None:
                     self._certificate.reload_if_changed()
@@ -239,9 +238,3 @@ class Server:
         is_owner = principal.credential == self.settings.credentials[0]
         is_revoked = self._admission.why_revoked(principal) is not None  # it may be there for a moment yet
         return is_owner and not is_revoked and (policy == "include" or (policy == "auto" and is_private))
-
-
-def _lengthen_queue(descriptor: int) -> None:
-    """Have more connections wait in the kernel than are taken at once, which asyncio makes one number."""
-    with socket.socket(fileno=os.dup(descriptor)) as again:
-        again.listen(_QUEUE)

@@ -77,7 +77,7 @@ class Session:
         rate: TokenBucket,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self.principal = principal
+        self._principal = principal
         self._cache = cache
         self._include_secrets = include_secrets
         self._bad_messages_max = bad_messages_max
@@ -138,7 +138,7 @@ class Session:
 
     def _publish(self) -> Answer:
         """What every client gets that asks for nothing: all statistics, whole."""
-        if not self.principal.may("statistics"):
+        if not self._principal.may("statistics"):
             return Answer(encode(Error("this key may not see the statistics", "forbidden")))
         feed = StatisticsFeed(self._cache, Subscribe("statistics"))
         return Answer(None if self._cache.has_statistics else _NO_STATISTICS, "statistics", feed)
@@ -146,7 +146,7 @@ class Session:
     def _subscribe(self, request: Subscribe) -> Answer:
         channel = request.channel
         # That a config changed, and where, is no secret among those who may log in.
-        if channel != "config" and not self.principal.may(channel):
+        if channel != "config" and not self._principal.may(channel):
             return Answer(_refuse("forbidden", f"this key may not see the {channel}", request.id))
         feed: Feed
         answer = Subscribed(channel, self._cache.epoch, request.bots, id=echo(request.id))
@@ -162,12 +162,12 @@ class Session:
         return Answer(encode(answer), channel, feed)
 
     def _view(self) -> View:
-        if not self.principal.may("config"):
+        if not self._principal.may("config"):
             return "paths"
         return "plain" if self._include_secrets() else "masked"
 
     def _config(self, request: GetConfig) -> bytes:
-        if not self.principal.may("config"):
+        if not self._principal.may("config"):
             return _refuse("forbidden", "this key may not see the config", request.id)
         name = self._cache.first_config() if request.bot is None else request.bot
         if name is None:

@@ -6,7 +6,6 @@ Four keys in ``live`` are the published interface; every further option is under
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from msgspec import Struct
 
 from passivbot_hooks import did_you_mean, plugin_options, type_name
 
+from .addresses import is_loopback
 from .credentials import Credential, make_credentials, weaknesses
 from .errors import NotConfiguredError, SettingsError
 from .options import ALL_SCOPES, AuditOptions, AuthOptions, Key, Limits, Options, Tls
@@ -266,16 +266,3 @@ def _check_exposure(settings: Settings) -> tuple[str, ...]:
     if not is_plain:
         return ()
     return ("live.websocket_host: served without encryption beyond this machine, as allow_plaintext says",)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is of this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_loopback

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from .addresses import network
 from .options import Limits
 
 #: The first lock; each one is twice the one before.
@@ -80,16 +80,3 @@ class Throttle:
             # Beyond this the doubling changes nothing, and the power would grow for ever.
             entry.locks = min(entry.locks + 1, 32)
         return entry.count
-
-
-def network(peer: str) -> str:
-    """What counts as one address: an IPv4 address, or an IPv6 network of 64 bits, which is one household."""
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return peer
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((address, 64), strict=False))

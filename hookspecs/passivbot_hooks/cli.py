@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from .command_line import configure_logging, number_from, reader_may_leave, stop_on_signals
+from .command_line import add_command, configure_logging, number_from, reader_may_leave, stop_on_signals
 from .config import is_name, load_config
 from .errors import HooksError, PluginError
 from .host import PluginHost, PluginRecord
@@ -218,10 +218,7 @@ def _command(
     description: str,
     epilog: str = "",
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name, help=summary, description=description, epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = add_command(commands, name, summary, description, epilog)
     parser.add_argument("--verbose", action="store_true", help="log more, with tracebacks")
     return parser
 

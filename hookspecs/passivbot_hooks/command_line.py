@@ -1,4 +1,4 @@
-"""What every command of ours needs: logs on stderr, its ends, numbers within bounds."""
+"""What every command of ours needs: its subcommands, logs on stderr, its ends, numbers within bounds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,23 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    description: str,
+    epilog: str = "",
+) -> argparse.ArgumentParser:
+    """Add a subcommand; the lines of its help stay as they are written."""
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def configure_logging(*, verbose: bool) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from passivbot_hooks.command_line import number_from, stop_on_signals
+from passivbot_hooks.command_line import add_command, number_from, stop_on_signals
 
 from .tail import Table, Tail
 from .verify import verify
@@ -59,27 +59,18 @@ _TAIL_POLL_S = 0.25
 
 def add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to those of ``passivbot-ws``."""
-    audit = commands.add_parser(
-        "audit", help="read the audit log, or check it", description=_AUDIT_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    audit = add_command(commands, "audit", "read the audit log, or check it", _AUDIT_HELP)
     audit.set_defaults(command=_audit)
     subcommands = audit.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    check = subcommands.add_parser(
-        "verify", help="whether its chain holds", description=_VERIFY_HELP, epilog=_VERIFY_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    check = add_command(subcommands, "verify", "whether its chain holds", _VERIFY_HELP, _VERIFY_EXAMPLES)
     check.set_defaults(audit_command=_verify)
     check.add_argument(
         "file", metavar="FILE", type=Path, nargs="?", default=_AUDIT_LOG,
         help="the log, or one of its older files (default: %(default)s)",
     )  # fmt: skip
 
-    tail = subcommands.add_parser(
-        "tail", help="its last lines as a table", description=_TAIL_HELP, epilog=_TAIL_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    tail = add_command(subcommands, "tail", "its last lines as a table", _TAIL_HELP, _TAIL_EXAMPLES)
     tail.set_defaults(audit_command=_tail)
     tail.add_argument(
         "file", metavar="FILE", type=Path, nargs="?", default=_AUDIT_LOG,

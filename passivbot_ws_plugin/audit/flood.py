@@ -75,10 +75,6 @@ class Flood:
         self._entries.clear()
         return taken
 
-    def next_due(self) -> float | None:
-        """When `take` has something to do next; None: not before another record came."""
-        return next((entry.due for entry in self._entries.values()), None)
-
     def _due_keys(self, now: float) -> list[tuple[str, str]]:
         keys = []
         for key, entry in self._entries.items():

@@ -169,16 +169,12 @@ class Audit:
         return self._write(fields)
 
     def flush(self, now: float) -> None:
-        """Write what was counted and is due; to be called each second, or at `next_flush`.
+        """Write what was counted and is due; to be called each second.
 
         Args:
             now: By the clock that was given.
         """
         self._write_counted(self._flood.take(now))
-
-    def next_flush(self) -> float | None:
-        """When `flush` has something to do next, by the clock that was given; None: not yet."""
-        return self._flood.next_due()
 
     def close(self) -> None:
         """Write all that was counted, and close the file for good.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 
 from passivbot_ws_plugin.log import get_logger
 
+from .chain import to_json
 from .file import AuditFile
 from .store import FILE_LOGGER_NAME
 
@@ -57,8 +57,7 @@ class Sinks:
             self._lost += 1
             if self._is_required and record["event"] == "auth.success":
                 return False  # the caller makes a failure of it, and records that
-        # DEL is the one control character that JSON leaves as it is.
-        self._logger.log(level, "%s", json.dumps(record).replace("\x7f", "\\u007f"))
+        self._logger.log(level, "%s", to_json(record))
         return is_on_file
 
     def _attempt(self, file: AuditFile, write: Callable[[], None]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from passivbot_ws_plugin.settings import is_loopback
+from passivbot_ws_plugin.addresses import is_loopback
 
 from .login import Method, check_scram
 

@@ -34,7 +34,7 @@ class EventMessage(Struct, frozen=True, tag_field="type", tag="event"):
         data: What happened.
         bot: The bot's name.
         epoch: As in `StatisticsMessage`.
-        seq: Counts this bot's events, from 1, those too that this client filters out.
+        seq: Counts this bot's events, those too that this client filters out.
     """
 
     data: EventData

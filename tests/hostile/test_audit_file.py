@@ -91,7 +91,7 @@ async def test_without_a_record_if_the_owner_wants(tmp_path: Path) -> None:
             disk.fill()
             assert await is_let_in(sidecar.address)
             await sidecar.says(r"event=audit\.not_writable", r"event=auth\.success_not_on_record")
-            assert sidecar.process.output.count('"event": "auth.success"') == 2  # its logger has both
+            assert sidecar.process.output.count('"event":"auth.success"') == 2  # its logger has both
             assert await health(sidecar.address) == OK
             disk.free()
             assert await is_let_in(sidecar.address)

@@ -11,7 +11,7 @@ from servers import KEY, PASSWORD
 
 from passivbot_ws_plugin.errors import NotConfiguredError, SettingsError
 from passivbot_ws_plugin.options import Limits
-from passivbot_ws_plugin.settings import is_loopback, parse_settings
+from passivbot_ws_plugin.settings import parse_settings
 
 
 def config(websocket: object = None, **live: Any) -> dict[str, Any]:
@@ -217,26 +217,6 @@ def test_a_colon_in_a_password_is_a_password() -> None:
         parse_settings(config(websocket_password="pass:word and more")).credentials[0].password
         == "pass:word and more"
     )
-
-
-@pytest.mark.parametrize(
-    ("host", "is_one"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("::ffff:127.0.0.1", True),
-        ("localhost", True),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("192.168.1.5", False),
-        ("fe80::1%eth0", False),
-        ("example.com", False),
-        ("", False),
-    ],
-)
-def test_what_is_this_machine_alone(host: str, is_one: bool) -> None:
-    assert is_loopback(host) is is_one
 
 
 def test_beyond_loopback_plaintext_must_be_allowed_and_the_password_good() -> None:

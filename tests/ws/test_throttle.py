@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passivbot_ws_plugin.options import Limits
-from passivbot_ws_plugin.throttle import LOCK_FIRST_S, TABLE_MAX, Throttle, network
+from passivbot_ws_plugin.throttle import LOCK_FIRST_S, TABLE_MAX, Throttle
 
 LIMITS = Limits(auth_failures=3, auth_window_s=60, auth_lock_max_s=10)
 BAD, OWNER = "203.0.113.9", "198.51.100.2"
@@ -81,18 +81,3 @@ def test_one_address_never_locks_another(events: list[tuple[str, float]]) -> Non
             throttle.failed(BAD)
         assert throttle.wait_s(OWNER) == 0
         assert 0 <= throttle.wait_s(BAD) <= LIMITS.auth_lock_max_s
-
-
-@pytest.mark.parametrize(
-    ("peer", "name"),
-    [
-        ("203.0.113.9", "203.0.113.9"),
-        ("::ffff:203.0.113.9", "203.0.113.9"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("?", "?"),
-    ],
-)
-def test_an_ipv6_network_of_64_bits_is_one_address(peer: str, name: str) -> None:
-    assert network(peer) == name

@@ -111,8 +111,8 @@ class TailedFile:
             _, newline, raw = raw.partition(b"\n")
             self._is_skipping = not newline
         end = raw.rfind(b"\n") + 1
-        lines, rest = self._half * bool(end) + raw[:end], raw[end:]
-        self._half = rest if end else self._half + rest
+        lines = self._half + raw[:end] if end else b""
+        self._half = raw[end:] if end else self._half + raw
         if len(self._half) > LINE_MAX_BYTES:
             self._half, self._is_skipping = b"", True
             self.overlong += 1

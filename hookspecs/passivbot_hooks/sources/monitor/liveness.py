@@ -90,11 +90,8 @@ class StopEvent:
             if seen != self._seen:
                 self._seen = seen
                 self._stopped_at = stop_time(_read_tail(self._path))
-        except (
-            OSError,
-            UnusableFileError,
-        ):  # just rotated, deleted or unreadable: what was said last still holds
-            self._seen = None
+        except (OSError, UnusableFileError):
+            self._seen = None  # just rotated, deleted or unreadable: what was said last still holds
         return self._stopped_at
 
 

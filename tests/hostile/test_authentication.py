@@ -236,6 +236,18 @@ async def test_a_login_byte_by_byte_ends_at_the_deadline() -> None:
         assert await trickling < len(sent)
 
 
+async def test_the_deadline_counts_from_connecting() -> None:
+    """Who takes long over the handshake has the less for the login."""
+    auth_s, loop = 1.0, asyncio.get_running_loop()
+    async with besieged(SILENT, limits={"auth_s": auth_s, "handshake_s": 10.0}) as siege:
+        client = await siege.attacker()
+        connected_at = loop.time()
+        await asyncio.sleep(0.8 * auth_s)
+        assert await client.upgrade() == 101
+        assert await client.closing() == ([], 4408)
+        assert loop.time() - connected_at < 1.7 * auth_s
+
+
 def say(client: RawClient, data: bytes) -> None:
     if not client.writer.is_closing():  # uvloop's transports raise after their end
         client.writer.write(data)

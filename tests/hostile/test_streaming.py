@@ -31,6 +31,7 @@ from servers import PASSWORD, auth_message, make_settings
 from siege import Record, Siege, besieged
 
 from passivbot_hooks import Position
+from passivbot_ws_plugin import connection as connection_module
 from passivbot_ws_plugin.connection import Connection
 
 ACCEPTED: Final = ("auth.success", "accepted")
@@ -56,6 +57,23 @@ async def test_a_client_that_never_reads_is_cut_off() -> None:
         while len(siege.server._hub) == 2:
             await siege.show(exchange=LARGE)
         await siege.ended()
+
+
+async def test_who_reads_again_in_time_is_told_that_it_was_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The close frame comes behind all that was unsent."""
+    async with besieged(ACCEPTED, limits=SLOW) as siege:
+        monkeypatch.setattr(connection_module, "CLOSE_TIMEOUT_S", 10.0)  # to read it all in
+        client = await siege.client(receive_buffer=SMALL)
+        [connection] = siege.hostile
+        assert isinstance(connection, Connection)
+        while connection.protocol.close_sent is None:
+            await siege.show(exchange=LARGE)
+        del connection
+        frames, code = await client.closing()
+        numbers = [received.json()["seq"] for received in frames]
+        assert numbers == sorted(set(numbers))
+        assert code == 4410
+        await siege.dismiss(client)
 
 
 async def test_a_client_that_reads_a_byte_at_a_time_is_cut_off() -> None:
@@ -274,14 +292,16 @@ async def test_a_password_changed_while_connected() -> None:
 
 
 async def test_the_clock_set_back_moves_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = {"auth_failures": 1, "auth_s": 0.6}
-    async with besieged(SILENT, ("auth.failure", "wrong token"), limits=limits) as siege:
-        client, other = await siege.stranger(), await siege.stranger("127.0.0.67")
+    limits = {"auth_failures": 1, "auth_s": 2.0}
+    async with besieged(SILENT, *[("auth.failure", "wrong token")] * 2, limits=limits) as siege:
+        client, *others = [await siege.stranger(f"127.0.0.{number}") for number in (66, 67, 68)]
         then = time.time() - 86_400
-        monkeypatch.setattr(time, "time", lambda: then)
-        await other.send(text(auth_message("wrong")))
-        assert (await other.closing())[1] == 4401
-        assert 0 < siege.server._admission.throttle.wait_s("127.0.0.67") <= 2
+        for other in others:  # one before, one after
+            await other.send(text(auth_message("wrong")))
+            assert (await other.closing())[1] == 4401
+            monkeypatch.setattr(time, "time", lambda: then)
+        for address in ("127.0.0.67", "127.0.0.68"):
+            assert siege.server._admission.throttle.wait_s(address) <= 2
         await siege.show()
         assert await client.closing() == ([], 4408)
 

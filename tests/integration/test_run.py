@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from clients import address_of, close_code, connect, log_in, receive, receive_statistics
 from monitor_files import append_event, now_ms, replace, state, write_state
 from processes import Process
-from servers import PASSWORD, free_port, write_config
+from servers import PASSWORD, auth_message, free_port, write_config
+from websockets.sync.client import ClientConnection
 
 
 def run(*arguments: str | Path) -> Process:
@@ -62,6 +66,46 @@ def test_a_config_edited_while_it_runs(tmp_path: Path) -> None:
         with log_in(address, "another password, also long"):
             pass
         assert sidecar.end() == 0
+
+
+def test_keys_edited_while_it_runs(tmp_path: Path) -> None:
+    """At the pace of the default: who is revoked is gone within two seconds, who is added may come at once."""
+
+    def key(password: str) -> dict[str, object]:
+        return {"password": f"a password of the {password}", "scopes": ["statistics"]}
+
+    keys = {"kept": key("kept"), "changed": key("changed"), "removed": key("removed")}
+    config = write_config(tmp_path / "live.hjson", {"websocket": {"keys": keys}})
+    write_state(tmp_path / "fake" / "main", state())
+    with run(config, "--monitor-root", tmp_path) as sidecar:
+        address = address_of(sidecar)
+        with ExitStack() as clients:
+            kept, changed, removed = (clients.enter_context(log_in_with(address, name)) for name in keys)
+            keys = {"kept": key("kept"), "changed": key("changed since"), "added": key("added")}
+            write_config(config, {"websocket": {"keys": keys}})
+            edited_at = time.monotonic()
+            assert [close_code(changed), close_code(removed)] == [4403, 4403]
+            assert time.monotonic() - edited_at < 2
+            for name, password in (("added", "added"), ("changed", "changed since")):
+                with log_in_with(address, name, password):
+                    pass
+            for name in ("changed", "removed"):
+                with connect(address) as client:
+                    client.send(auth_message(f"a password of the {name}", name))
+                    assert not receive(client)["success"]
+            kept.send('{"type":"ping"}')
+            assert receive(kept) == {"type": "pong"}
+        assert sidecar.end() == 0
+
+
+@contextmanager
+def log_in_with(address: str, name: str, password: str | None = None) -> Iterator[ClientConnection]:
+    """A client that logged in with one of the further keys and got its snapshot."""
+    with connect(address) as client:
+        client.send(auth_message(f"a password of the {password or name}", name))
+        assert receive(client)["success"]
+        assert receive_statistics(client)["seq"] == 1
+        yield client
 
 
 def test_switched_off_and_on_again_while_it_runs(tmp_path: Path) -> None:

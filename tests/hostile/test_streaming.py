@@ -146,6 +146,26 @@ async def test_who_reads_but_never_pongs_is_closed(is_client: bool) -> None:
         assert code == 1011
 
 
+async def test_who_has_something_unread_and_never_pongs_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less than any limit of ours, on a system whose kernel does not see to it either."""
+    monkeypatch.delattr(socket, "TCP_USER_TIMEOUT", raising=False)
+    limits = {
+        "buffer_soft_bytes": 2**26,
+        "buffer_hard_bytes": 2**26,
+        "ping_interval_s": 1.5,
+        "ping_timeout_s": 0.2,
+    }
+    async with besieged(ACCEPTED, limits=limits, stays=True) as siege:
+        await siege.client(receive_buffer=SMALL)
+        [connection] = siege.hostile
+        assert isinstance(connection, Connection)
+        while not connection.unsent_bytes():
+            await siege.show(exchange=LARGE * 10)
+            assert connection.protocol.close_sent is None, "pinged before it had much to read"
+        del connection
+        await siege.ended()
+
+
 # --- strangers --------------------------------------------------------------------------
 
 

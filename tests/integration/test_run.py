@@ -69,7 +69,7 @@ def test_a_config_edited_while_it_runs(tmp_path: Path) -> None:
 
 
 def test_keys_edited_while_it_runs(tmp_path: Path) -> None:
-    """At the pace of the default: who is revoked is gone within two seconds, who is added may come at once."""
+    """At the default pace: who is revoked is gone within two seconds, who is added may come at once."""
 
     def key(password: str) -> dict[str, object]:
         return {"password": f"a password of the {password}", "scopes": ["statistics"]}

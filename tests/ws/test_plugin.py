@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import socket
 import threading
 import time
@@ -274,6 +275,7 @@ def test_a_taken_port_is_one_error_and_is_retried_until_it_is_free(
 ) -> None:
     monkeypatch.setattr(serving_module, "RETRY_FIRST_S", 0.01)
     monkeypatch.setattr(serving_module, "RETRY_MAX_S", 0.05)
+    descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
@@ -288,6 +290,12 @@ def test_a_taken_port_is_one_error_and_is_retried_until_it_is_free(
     assert plugin.wait_listening(10) == f"ws://127.0.0.1:{port}"
     with log_in(f"ws://127.0.0.1:{port}") as client:
         assert receive(client)["seq"] == 1
+        plugin.on_stats_updated("main", make_statistics(balance=2.0))
+        assert receive(client)["seq"] == 2
+    plugin.on_shutdown()
+    assert len(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208
+    assert '"event": "auth.success"' in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_another_port_ends_the_wait_for_a_taken_one(

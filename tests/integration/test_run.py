@@ -50,6 +50,26 @@ def test_from_the_bots_file_to_a_clients_screen(tmp_path: Path) -> None:
     assert "Traceback" not in sidecar.output
 
 
+def test_nothing_of_a_bot_is_changed(tmp_path: Path) -> None:
+    root, config = tmp_path / "bot", write_config(tmp_path / "bot" / "live.hjson")
+    write_state(root / "monitor" / "fake" / "main", state())
+    append_event(root / "monitor" / "fake" / "main", "bot.start", now_ms())
+
+    def files() -> dict[Path, tuple[int, int, int, bytes]]:
+        found = {path: path.stat() for path in root.rglob("*")}
+        return {
+            path: (at.st_ino, at.st_mode, at.st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+            for path, at in found.items()
+        }
+
+    before = files()
+    with run(config, "--monitor-root", root / "monitor", "--poll", "0.02") as sidecar:
+        with log_in(address_of(sidecar)) as client:
+            assert receive_statistics(client)["seq"] == 1
+        assert sidecar.end() == 0
+    assert files() == before
+
+
 def test_a_config_edited_while_it_runs(tmp_path: Path) -> None:
     config = write_config(tmp_path / "live.hjson")
     write_state(tmp_path / "fake" / "main", state())

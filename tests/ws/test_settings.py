@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import ROOT
 from servers import KEY, PASSWORD
 
 from passivbot_ws_plugin.errors import NotConfiguredError, SettingsError
@@ -40,17 +37,6 @@ def test_options_are_read() -> None:
     settings = parse_settings(config({"config_secrets": "mask", "limits": {"auth_s": 3, "bad_messages": 2}}))
     assert settings.options.config_secrets == "mask"
     assert (settings.options.limits.auth_s, settings.options.limits.bad_messages) == (3, 2)
-
-
-def test_the_documented_limits_are_those_in_force() -> None:
-    """Each row of the table in docs/security.md: names first, their defaults last."""
-    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    table = text.partition("\n## Limits\n")[2].partition("\n## ")[0]
-    documented: dict[str, float] = {}
-    for row in re.findall(r"^\| (`.*) \|$", table, re.MULTILINE):
-        names, *_, defaults = row.split(" | ")
-        documented |= zip(re.findall(r"\w+", names), map(float, defaults.split(", ")), strict=True)
-    assert documented == msgspec.structs.asdict(Limits())
 
 
 @pytest.mark.parametrize("key", ["websocket_password", "websocket_public_key_part"])

@@ -130,6 +130,8 @@ class AdmissionControl:
         login = Login()
         deadline = connection.connected_at + self._settings.options.limits.auth_s
         try:
+            if connection.loop.time() >= deadline:  # what is there already would be heard without a wait
+                raise TimeoutError
             async with asyncio.timeout_at(deadline):
                 verdict = await self._hear(connection, login)
         except (TimeoutError, ConnectionClosed) as exc:

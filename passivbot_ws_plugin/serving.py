@@ -86,10 +86,8 @@ class Serving:
         try:
             while True:
                 self._changed.clear()
-                wanted = self._wanted
-                await self._adopt(wanted)
-                if wanted is not self._wanted:  # while a server was stopped
-                    continue
+                await self._adopt()
+                wanted = self._wanted  # what is asked for now: a server may have taken its time to stop
                 if wanted is None or self._server is not None:
                     pause_s = RETRY_FIRST_S
                     await self._changed.wait()
@@ -105,12 +103,12 @@ class Serving:
         finally:
             await self._stop()
 
-    async def _adopt(self, wanted: Settings | None) -> None:
+    async def _adopt(self) -> None:
         """Stop the running server if it is to be elsewhere, or otherwise, or nowhere."""
         if self._server is None:
             return
-        if wanted is not None and _place(wanted) == self._place:
-            self._server.use(wanted)  # those that came while it was started
+        if self._wanted is not None and _place(self._wanted) == self._place:
+            self._server.use(self._wanted)  # those that came while it was started
             return
         # Stopped before its successor is bound: 127.0.0.1:8765 cannot be bound while
         # 0.0.0.0:8765 listens, and an owner who closes a door wants it closed.

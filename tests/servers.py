@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from scramp import ScramClient
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websockets_connect
 
+from passivbot_ws_plugin import WebSocketPlugin
 from passivbot_ws_plugin.audit import Audit
 from passivbot_ws_plugin.auth import make_token
 from passivbot_ws_plugin.cache import Cache
@@ -55,6 +57,14 @@ def loaded_config(*, port: int = 0, password: str | None = PASSWORD, **options: 
     """A config with options of the plugin, as the hook is told it: with what its loader adds."""
     document = make_config({"websocket": options}, websocket_port=port, websocket_password=password)
     return {**document, "_raw": {"live": {"websocket_password": "raw"}}}
+
+
+def wait_until(condition: Callable[[], object], plugin: WebSocketPlugin) -> None:
+    """Wait for something of a plugin whose server does not listen."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        assert plugin.wait_listening(0.01) is None
 
 
 def make_settings(password: str = PASSWORD, **options: Any) -> Settings:

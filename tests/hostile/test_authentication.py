@@ -15,7 +15,7 @@ from collections import Counter
 from typing import Final
 
 import pytest
-from raw import TEXT, RawClient, frame, text
+from raw import TEXT, RawClient, frame, handshake, text
 from scramp import ScramClient
 from servers import KEY, PASSWORD, auth_message
 from siege import ATTACKER, Record, Siege, besieged
@@ -235,6 +235,28 @@ async def test_a_login_byte_by_byte_ends_at_the_deadline() -> None:
         sent = text(auth_message())
         trickling = asyncio.create_task(client.trickle(sent, pause_s=0.05, is_answered=True))
         assert await trickling < len(sent)
+
+
+async def test_the_deadline_counts_from_connecting() -> None:
+    """Who takes long over the handshake has the less for the login."""
+    auth_s, loop = 1.0, asyncio.get_running_loop()
+    async with besieged(SILENT, limits={"auth_s": auth_s, "handshake_s": 10.0}) as siege:
+        client = await siege.attacker()
+        connected_at = loop.time()
+        await asyncio.sleep(0.8 * auth_s)
+        assert await client.upgrade() == 101
+        assert await client.closing() == ([], 4408)
+        assert loop.time() - connected_at < 1.7 * auth_s
+
+
+async def test_a_login_that_comes_with_a_handshake_after_the_deadline_is_late() -> None:
+    auth_s = 0.4
+    async with besieged(SILENT, limits={"auth_s": auth_s, "handshake_s": 10.0}) as siege:
+        client = await siege.attacker()
+        await asyncio.sleep(1.2 * auth_s)
+        await client.send(handshake("x") + text(auth_message()))
+        assert (await client.response())[0] == 101
+        assert await client.closing() == ([], 4408)
 
 
 def say(client: RawClient, data: bytes) -> None:

@@ -25,6 +25,9 @@ from passivbot_hooks.sources.monitor.liveness import STALE_AFTER_S
 
 MEBIBYTE: Final = 2**20
 
+#: What is on record of the clients that look on.
+ACCEPTED: Final = ("auth.success", "accepted")
+
 NO_MODES: Final = "root without setpriv may read every file"
 
 Damage = Callable[[Path], object]
@@ -36,6 +39,7 @@ def sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSidecar
     folder = tmp_path_factory.mktemp("sidecar")
     with running(folder, "main", "other", absent=["late"], before=modes_count() or ()) as sidecar:
         yield sidecar
+        assert set(sidecar.records()) == {ACCEPTED}
 
 
 def put(document: dict[str, Any]) -> Damage:
@@ -254,6 +258,7 @@ async def test_damaged_events_hold_up_nothing(tmp_path: Path) -> None:
                     await good.show(user)
             for name in DAMAGED_EVENTS:
                 shutil.rmtree(sidecar.folder(name) / "events")
+        assert set(sidecar.records()) == {ACCEPTED}
 
 
 # --- a bot's life -----------------------------------------------------------------------
@@ -319,3 +324,4 @@ async def test_a_source_that_raises_is_told_of_once_and_stops_no_other(tmp_path:
             for _ in range(3):
                 await good.show("other")
             (sidecar.root / "raise").unlink()
+        assert set(sidecar.records()) == {ACCEPTED}

@@ -31,6 +31,8 @@ from servers import PASSWORD, auth_message, make_settings
 from siege import Record, Siege, besieged
 
 from passivbot_hooks import Position
+from passivbot_ws_plugin import connection as connection_module
+from passivbot_ws_plugin import server as server_module
 from passivbot_ws_plugin.connection import Connection
 
 ACCEPTED: Final = ("auth.success", "accepted")
@@ -56,6 +58,23 @@ async def test_a_client_that_never_reads_is_cut_off() -> None:
         while len(siege.server._hub) == 2:
             await siege.show(exchange=LARGE)
         await siege.ended()
+
+
+async def test_who_reads_again_in_time_is_told_that_it_was_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The close frame comes behind all that was unsent."""
+    async with besieged(ACCEPTED, limits=SLOW) as siege:
+        monkeypatch.setattr(connection_module, "CLOSE_TIMEOUT_S", 10.0)  # to read it all in
+        client = await siege.client(receive_buffer=SMALL)
+        [connection] = siege.hostile
+        assert isinstance(connection, Connection)
+        while connection.protocol.close_sent is None:
+            await siege.show(exchange=LARGE)
+        del connection
+        frames, code = await client.closing()
+        numbers = [received.json()["seq"] for received in frames]
+        assert numbers == sorted(set(numbers))
+        assert code == 4410
+        await siege.dismiss(client)
 
 
 async def test_a_client_that_reads_a_byte_at_a_time_is_cut_off() -> None:
@@ -92,22 +111,26 @@ async def test_a_client_that_asks_and_never_reads_is_cut_off() -> None:
 @pytest.mark.parametrize("subscriptions", [None, []], ids=["published", "none"])
 @pytest.mark.parametrize("limit", ["buffer_hard_bytes", "buffer_soft_bytes"])
 async def test_a_client_that_pings_and_never_reads_the_pongs_is_cut_off(
-    subscriptions: list[object] | None, limit: str
+    subscriptions: list[object] | None, limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No bot says anything meanwhile. More than is to be unsent, or less and for too long."""
     limits = {**SLOW, "messages_per_s": 10_000.0, "messages_burst": 100_000}
+    too_much = 2 * SLOW["buffer_hard_bytes"]
+    enough = SLOW["buffer_soft_bytes"]
+    if limit == "buffer_hard_bytes":  # is looked at with each ping, not by the second
+        monkeypatch.setattr(server_module, "HOUSEKEEPING_S", 3600.0)
+        enough = too_much
     async with besieged(ACCEPTED, limits=limits, stays=True) as siege:
         client = await siege.attacker(receive_buffer=SMALL)
         login = json.loads(auth_message()) | ({} if subscriptions is None else {"subscribe": subscriptions})
         assert (await client.log_in(json.dumps(login)))["success"]
         [connection] = siege.hostile
         assert isinstance(connection, Connection)
-        enough = SLOW[limit]
         pings = frame(PING, b"x" * 125) * 100
-        while connection.unsent_bytes() <= enough and siege.hostile:
+        while connection.unsent_bytes() <= enough and connection.protocol.close_sent is None:
             client.writer.write(pings)
             await asyncio.sleep(0)
-        assert connection.unsent_bytes() < 2 * SLOW["buffer_hard_bytes"]
+        assert connection.unsent_bytes() < too_much
         del connection  # nothing is to be left of it
         await siege.ended()
 
@@ -121,6 +144,26 @@ async def test_who_reads_but_never_pongs_is_closed(is_client: bool) -> None:
         frames, code = await client.closing()
         assert {received.opcode for received in frames} == {PING}
         assert code == 1011
+
+
+async def test_who_has_something_unread_and_never_pongs_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less than any limit of ours, on a system whose kernel does not see to it either."""
+    monkeypatch.delattr(socket, "TCP_USER_TIMEOUT", raising=False)
+    limits = {
+        "buffer_soft_bytes": 2**26,
+        "buffer_hard_bytes": 2**26,
+        "ping_interval_s": 1.5,
+        "ping_timeout_s": 0.2,
+    }
+    async with besieged(ACCEPTED, limits=limits, stays=True) as siege:
+        await siege.client(receive_buffer=SMALL)
+        [connection] = siege.hostile
+        assert isinstance(connection, Connection)
+        while not connection.unsent_bytes():
+            await siege.show(exchange=LARGE * 10)
+            assert connection.protocol.close_sent is None, "pinged before it had much to read"
+        del connection
+        await siege.ended()
 
 
 # --- strangers --------------------------------------------------------------------------
@@ -274,14 +317,16 @@ async def test_a_password_changed_while_connected() -> None:
 
 
 async def test_the_clock_set_back_moves_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = {"auth_failures": 1, "auth_s": 0.6}
-    async with besieged(SILENT, ("auth.failure", "wrong token"), limits=limits) as siege:
-        client, other = await siege.stranger(), await siege.stranger("127.0.0.67")
+    limits = {"auth_failures": 1, "auth_s": 2.0}
+    async with besieged(SILENT, *[("auth.failure", "wrong token")] * 2, limits=limits) as siege:
+        client, *others = [await siege.stranger(f"127.0.0.{number}") for number in (66, 67, 68)]
         then = time.time() - 86_400
-        monkeypatch.setattr(time, "time", lambda: then)
-        await other.send(text(auth_message("wrong")))
-        assert (await other.closing())[1] == 4401
-        assert 0 < siege.server._admission.throttle.wait_s("127.0.0.67") <= 2
+        for other in others:  # one before, one after
+            await other.send(text(auth_message("wrong")))
+            assert (await other.closing())[1] == 4401
+            monkeypatch.setattr(time, "time", lambda: then)
+        for address in ("127.0.0.67", "127.0.0.68"):
+            assert siege.server._admission.throttle.wait_s(address) <= 2
         await siege.show()
         assert await client.closing() == ([], 4408)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -16,6 +17,8 @@ from processes import Process
 from raw import frame, raw
 from servers import auth_message, closed, logged_in, receive, write_config
 from websockets.exceptions import InvalidMessage
+
+from passivbot_ws_plugin.audit.verify import verify
 
 #: ``passivbot-hooks run`` with few descriptors.
 SCARCE = """
@@ -31,6 +34,13 @@ def big_state() -> dict[str, Any]:
     document = state(timestamp=now_ms(), positions=positions)
     document["account"]["balance_raw"] = time.time()
     return document
+
+
+def recorded(folder: Path) -> list[str]:
+    """The events of the audit record of a sidecar that ran there; its chain holds."""
+    path = folder / "logs" / "websocket_audit.jsonl"
+    assert verify(path).fault is None
+    return [json.loads(line)["event"] for line in path.read_bytes().splitlines()]
 
 
 async def test_sigterm_with_a_client_that_never_reads(tmp_path: Path) -> None:
@@ -56,6 +66,7 @@ async def test_sigterm_with_a_client_that_never_reads(tmp_path: Path) -> None:
             assert time.monotonic() - started < 5
             assert await closed(good) == (1012, "the server is going away")
     assert "Traceback" not in sidecar.output
+    assert recorded(tmp_path) == ["auth.success"] * 2
 
 
 async def test_descriptors_exhausted_and_free_again(tmp_path: Path) -> None:
@@ -153,6 +164,7 @@ async def test_plugins_that_raise_exit_and_block_beside_it(tmp_path: Path) -> No
     for name in ("raises", "exits"):
         assert re.search(f"plugin '{name}': .*switched off until the next start", sidecar.output)
     assert "plugin 'blocks_at_the_end': did not shut down" in sidecar.output
+    assert recorded(tmp_path) == ["auth.success"]
 
 
 async def hold(address: str, source: str, ended: asyncio.Event) -> None:
@@ -172,3 +184,5 @@ async def test_half_a_frame_does_not_hold_up_the_end(tmp_path: Path) -> None:
             started = time.monotonic()
             assert await asyncio.to_thread(sidecar.end) == 0
             assert time.monotonic() - started < 5
+    assert "Traceback" not in sidecar.output
+    assert recorded(tmp_path) == ["auth.success"]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from clients import address_of, close_code, connect, log_in, receive, receive_statistics
 from monitor_files import append_event, now_ms, replace, state, write_state
 from processes import Process
-from servers import PASSWORD, free_port, write_config
+from servers import PASSWORD, auth_message, free_port, write_config
+from websockets.sync.client import ClientConnection
 
 
 def run(*arguments: str | Path) -> Process:
@@ -46,6 +50,26 @@ def test_from_the_bots_file_to_a_clients_screen(tmp_path: Path) -> None:
     assert "Traceback" not in sidecar.output
 
 
+def test_nothing_of_a_bot_is_changed(tmp_path: Path) -> None:
+    root, config = tmp_path / "bot", write_config(tmp_path / "bot" / "live.hjson")
+    write_state(root / "monitor" / "fake" / "main", state())
+    append_event(root / "monitor" / "fake" / "main", "bot.start", now_ms())
+
+    def files() -> dict[Path, tuple[int, int, int, bytes]]:
+        found = {path: path.stat() for path in root.rglob("*")}
+        return {
+            path: (at.st_ino, at.st_mode, at.st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+            for path, at in found.items()
+        }
+
+    before = files()
+    with run(config, "--monitor-root", root / "monitor", "--poll", "0.02") as sidecar:
+        with log_in(address_of(sidecar)) as client:
+            assert receive_statistics(client)["seq"] == 1
+        assert sidecar.end() == 0
+    assert files() == before
+
+
 def test_a_config_edited_while_it_runs(tmp_path: Path) -> None:
     config = write_config(tmp_path / "live.hjson")
     write_state(tmp_path / "fake" / "main", state())
@@ -62,6 +86,46 @@ def test_a_config_edited_while_it_runs(tmp_path: Path) -> None:
         with log_in(address, "another password, also long"):
             pass
         assert sidecar.end() == 0
+
+
+def test_keys_edited_while_it_runs(tmp_path: Path) -> None:
+    """At the default pace: who is revoked is gone within two seconds, who is added may come at once."""
+
+    def key(password: str) -> dict[str, object]:
+        return {"password": f"a password of the {password}", "scopes": ["statistics"]}
+
+    keys = {"kept": key("kept"), "changed": key("changed"), "removed": key("removed")}
+    config = write_config(tmp_path / "live.hjson", {"websocket": {"keys": keys}})
+    write_state(tmp_path / "fake" / "main", state())
+    with run(config, "--monitor-root", tmp_path) as sidecar:
+        address = address_of(sidecar)
+        with ExitStack() as clients:
+            kept, changed, removed = (clients.enter_context(log_in_with(address, name)) for name in keys)
+            keys = {"kept": key("kept"), "changed": key("changed since"), "added": key("added")}
+            write_config(config, {"websocket": {"keys": keys}})
+            edited_at = time.monotonic()
+            assert [close_code(changed), close_code(removed)] == [4403, 4403]
+            assert time.monotonic() - edited_at < 2
+            for name, password in (("added", "added"), ("changed", "changed since")):
+                with log_in_with(address, name, password):
+                    pass
+            for name in ("changed", "removed"):
+                with connect(address) as client:
+                    client.send(auth_message(f"a password of the {name}", name))
+                    assert not receive(client)["success"]
+            kept.send('{"type":"ping"}')
+            assert receive(kept) == {"type": "pong"}
+        assert sidecar.end() == 0
+
+
+@contextmanager
+def log_in_with(address: str, name: str, password: str | None = None) -> Iterator[ClientConnection]:
+    """A client that logged in with one of the further keys and got its snapshot."""
+    with connect(address) as client:
+        client.send(auth_message(f"a password of the {password or name}", name))
+        assert receive(client)["success"]
+        assert receive_statistics(client)["seq"] == 1
+        yield client
 
 
 def test_switched_off_and_on_again_while_it_runs(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 from processes import Process
 from servers import PASSWORD, write_config
 
-from soak.clients import Figures, addresses, good
+from soak.clients import Figures, addresses, good, recorded
 from soak.enemies import NUMBERS
 from soak.source import Source, edit_config
 
@@ -81,6 +81,11 @@ async def soak(minutes: float, directory: Path) -> list[str]:
     figures["audit"] = (verdict.stdout + verdict.stderr).strip().replace(str(directory), "")
     if verdict.returncode != 0:
         problems.append("the audit chain does not hold")
+    figures["recorded"] = records = recorded(directory)
+    if records["deaf"]["auth.success: accepted"] < NUMBERS["deaf"]:
+        problems.append("not all that never read had logged in")
+    if not records["bad login"]["auth.failure: wrong token"]:
+        problems.append("no wrong password was ever heard")
     print(json.dumps(figures, indent=2), flush=True)
     return problems
 

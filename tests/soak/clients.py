@@ -8,9 +8,11 @@ import itertools
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import schemas
 from raw import PING, TEXT, RawClient, frame, raw, text
@@ -24,6 +26,19 @@ _ADDRESSES = {"good": 1, "bad login": 2, "deaf": 3, "rude": 4, "dying": 5, "slow
 def addresses(kind: str) -> Iterator[str]:
     """The addresses that clients of a kind come from, round and round."""
     return itertools.cycle(f"127.{_ADDRESSES[kind]}.0.{number}" for number in range(1, 251))
+
+
+def recorded(directory: Path) -> dict[str, Counter[str]]:
+    """What is on record of each kind of client, in the audit files of a folder."""
+    kinds = {f"127.{number}": kind for kind, number in _ADDRESSES.items()}
+    found: dict[str, Counter[str]] = {}
+    for path in (directory / "audit.jsonl", *directory.glob("audit.jsonl.[0-9]*")):
+        with path.open("rb") as lines:
+            for record in map(json.loads, lines):
+                kind = kinds.get(".".join(record["peer"].split(".")[:2]), "watcher")
+                what = f"{record['event']}: {record['reason']}"
+                found.setdefault(kind, Counter())[what] += record.get("count", 1)
+    return found
 
 
 @dataclass

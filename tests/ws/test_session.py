@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from scramp import ScramClient, ScramException
+from scramp import ScramClient
 from servers import KEY, PASSWORD, auth_message
 
 from passivbot_hooks.testing import make_statistics
@@ -28,6 +27,9 @@ pytestmark = pytest.mark.bad_requests
 PUBLISHED = Credential(KEY, PASSWORD, frozenset({"statistics", "config", "events"}), None, "path")
 AUTHENTICATOR = Authenticator([PUBLISHED])
 GOOD = auth_message()
+
+#: A client's own, the same each time: whoever answers a challenge may have said the hello.
+NONCE = "abcdefghijklmnop"
 
 
 def authenticate(frame: str | bytes, authenticator: Authenticator) -> Admission | Rejection | Asked:
@@ -237,15 +239,14 @@ class AnyOrderOfMessages(RuleBasedStateMachine):
         self.cache = Cache()
         self.cache.put_config("main", {"live": {"websocket_password": "SECRET"}})
         self.cache.put_statistics("main", statistics_data(make_statistics(exchange="SECRET")))
-        self.login: Login | None = Login()
+        self.login = Login()
         self.session: Session | None = None
-        self.client = ScramClient([MECHANISM], KEY, PASSWORD)
         self.answers: list[bytes] = []
 
     def say(self, frame: str | bytes) -> None:
         if self.session is not None:
             self.session.receive(frame)
-        elif self.login is not None:
+        else:
             verdict = self.login.receive(frame, AUTHENTICATOR)
             if isinstance(verdict, Admission):
                 self.session = Session(
@@ -258,7 +259,7 @@ class AnyOrderOfMessages(RuleBasedStateMachine):
                 return
             self.answers.append(verdict.answer)
             if isinstance(verdict, Rejection):
-                self.login = None  # the connection is closed
+                self.login = Login()  # the connection is closed; it comes again
 
     @rule(
         frame=st.sampled_from(
@@ -266,7 +267,13 @@ class AnyOrderOfMessages(RuleBasedStateMachine):
                 '{"type":"get_config"}',
                 '{"type":"get_config","bot":"main"}',
                 '{"type":"ping"}',
+                '{"type":"list_bots"}',
+                '{"type":"subscribe","channel":"statistics"}',
+                '{"type":"subscribe","channel":"config"}',
+                '{"type":"subscribe","channel":"events"}',
+                '{"type":"unsubscribe","channel":"statistics"}',
                 '{"type":"auth"}',
+                '{"type":"auth","subscribe":[{"type":"subscribe","channel":"config"}]}',
                 '{"type":"auth","data":"c=biws,r=x,p=AAAA"}',
                 '{"type":"statistics"}',
                 auth_message("wrong"),
@@ -281,27 +288,31 @@ class AnyOrderOfMessages(RuleBasedStateMachine):
 
     @rule()
     def say_hello(self) -> None:
-        self.client = ScramClient([MECHANISM], KEY, PASSWORD)
-        self.say(hello(self.client))
+        self.say(hello(ScramClient([MECHANISM], KEY, PASSWORD, c_nonce=NONCE)))
 
+    @precondition(lambda self: self.session is None)
     @rule(wrong=st.booleans())
     def prove(self, wrong: bool) -> None:
-        """Answer the last challenge, if there was one for the last hello."""
+        """Answer the last challenge, if that was the last answer."""
         challenge = json.loads(self.answers[-1]) if self.answers else {"type": None}
         if challenge["type"] != "challenge":
             return
-        prover = ScramClient([MECHANISM], KEY, "wrong") if wrong else self.client
-        if wrong:
-            prover.get_client_first()
-        with contextlib.suppress(ScramException):  # a challenge to an earlier hello
-            prover.set_server_first(challenge["data"])
-            self.say(json.dumps({"type": "auth", "data": prover.get_client_final()}))
-            assert self.session is None or not wrong
+        password = "wrong" if wrong else PASSWORD
+        prover = ScramClient([MECHANISM], KEY, password, c_nonce=NONCE)
+        prover.get_client_first()
+        prover.set_server_first(challenge["data"])
+        self.say(json.dumps({"type": "auth", "data": prover.get_client_final()}))
+        assert self.session is None or not wrong
 
-    @precondition(lambda self: self.login is not None and self.session is None)
+    @precondition(lambda self: self.session is None)
     @rule(wrong=st.booleans())
     def log_in(self, wrong: bool) -> None:
         self.say(auth_message("wrong") if wrong else GOOD)
+
+    @rule()
+    def leave(self) -> None:
+        """And come again."""
+        self.session, self.login = None, Login()
 
     @invariant()
     def a_stranger_knows_nothing(self) -> None:

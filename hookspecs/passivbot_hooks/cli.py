@@ -119,7 +119,7 @@ def _is_not_in_table(record: logging.LogRecord) -> bool:
 
 def _table(records: Sequence[PluginRecord]) -> str:
     if not records:
-        return "no plugin is installed; try: pip install passivbot-ws-plugin"
+        return "no plugin is installed in this environment; pip install one there"
     rows = [("PLUGIN", "DISTRIBUTION", "STATE", "WHY")]
     rows += [(r.name, f"{r.distribution} {r.version}", r.state, r.reason) for r in records]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]

@@ -20,6 +20,7 @@ from passivbot_hooks.command_line import (
     reader_may_leave,
     stop_on_signals,
 )
+from passivbot_hooks.discovery import discover
 from passivbot_hooks.toggles import parse_toggles
 
 from .asyncapi import pretty_json
@@ -100,18 +101,20 @@ def _told_of(config: Path) -> Iterator[None]:
 def _check(arguments: argparse.Namespace) -> int:
     with _told_of(arguments.config):
         config = load_config(arguments.config).data
-        toggle = parse_toggles(config).get("websocket")
+        toggles = parse_toggles(config)
+        toggle = toggles.get("websocket")
         if not toggle.enabled:
             raise SettingsError("plugins.websocket", f"switches the server off: {toggle.reason}")
         settings = parse_settings(config)
         if settings.options.tls is not None:
             Certificate(settings.options.tls)
-    for warning in settings.warnings:
+    for warning in (*toggles.unknown([candidate.name for candidate in discover()]), *settings.warnings):
         print(f"warning: {warning}")
     where = make_address(settings.host, settings.port, settings.options)
     print(f"address: {where}" + (" (0: any free port; the log says which)" if settings.port == 0 else ""))
     print(f"keys:    {', '.join(credential.key for credential in settings.credentials)}")
-    print(f"record:  {settings.options.audit.path}")
+    record = Path(settings.options.audit.path).expanduser()
+    print(f"record:  {record}" + ("" if record.is_absolute() else ", below where the sidecar runs"))
     return 0
 
 

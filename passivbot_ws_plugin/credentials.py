@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from passivbot_hooks import UnusableFileError, open_regular
 
-from .errors import SettingsError
+from .errors import SettingsError, unreadable
 from .options import ALL_SCOPES, Key, Scope
 
 #: Passwords that stand in documentation, and so are everybody's.
@@ -89,12 +89,13 @@ def resolve_secret(value: str, path: str) -> str:
             raise SettingsError(path, f"the environment variable {name} is not set")
         return secret
     try:
-        with open_regular(Path(name).expanduser()) as file:
+        name = str(Path(name).expanduser())
+        with open_regular(Path(name)) as file:
             secret = file.read(_SECRET_MAX_BYTES).decode("utf-8").strip()
     except UnusableFileError as exc:
         raise SettingsError(path, f"the file {name} is not a regular file") from exc
     except OSError as exc:
-        raise SettingsError(path, f"the file {name} cannot be read: {exc.strerror}") from exc
+        raise SettingsError(path, unreadable(name, exc)) from exc
     except (ValueError, RuntimeError) as exc:  # not UTF-8, a NUL in the path, ~nobody
         raise SettingsError(path, f"the file {name!r} cannot be read as UTF-8 text") from exc
     if not secret:
@@ -108,6 +109,8 @@ def weaknesses(credentials: Iterable[Credential]) -> list[tuple[str, str]]:
     for credential in credentials:
         if credential.password in _EXAMPLE_PASSWORDS:
             found.append((credential.path, "is the documentation's example, which everybody knows"))
+        elif credential.password == credential.key:
+            found.append((credential.path, "is its own key part, which is no secret"))
         elif len(credential.password) < _PASSWORD_MIN_CHARS:
             found.append((credential.path, f"has fewer than {_PASSWORD_MIN_CHARS} characters"))
     return found

@@ -185,7 +185,7 @@ def _why(exc: OSError, settings: Settings) -> str:
     where = f"{settings.host}:{settings.port}"
     if exc.errno == errno.EADDRINUSE:
         return (
-            f"{where} is taken, by another bot's plugin or by Passivbot's own monitor-relay (its default "
+            f"{where} is taken, by another sidecar or by Passivbot's own monitor-relay (its default "
             "port is 8765 too); stop that, or set another live.websocket_port; trying again until it is free"
         )
     # Python 3.13 leaves out the number where no address could be bound.

@@ -101,6 +101,10 @@ def server_section(config: Mapping[str, Any]) -> ServerSection:
     return {key: keys[key] for key in _LIVE_KEYS if key in keys}, plugin_options(config, "websocket")
 
 
+#: What a browser says in `Origin`; a page from a file says null.
+_ORIGIN: Final = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/\sA-Z]+")
+
+
 def _refuse_unknown(live: Mapping[str, Any]) -> None:
     for name in live:
         if str(name).startswith("websocket_") and name not in _LIVE_KEYS:
@@ -109,6 +113,12 @@ def _refuse_unknown(live: Mapping[str, Any]) -> None:
 
 def _doubts(settings: Settings) -> Iterator[str]:
     """What is allowed, and hardly what was meant."""
+    for number, origin in enumerate(settings.options.origins or ()):
+        if not _ORIGIN.fullmatch(origin):
+            yield (
+                f"plugins.websocket.origins[{number}]: no browser says {origin!r:.80}; an origin is like "
+                "https://my.page or http://127.0.0.1:8000, in lower case and without a slash at its end"
+            )
     first: dict[str, str] = {}  # where each password stands first
     for credential in settings.credentials:
         path = first.setdefault(credential.password, credential.path)
@@ -217,6 +227,12 @@ def _host(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise SettingsError(
             "live.websocket_host", f"must be an address to bind, such as {DEFAULT_HOST}, not {_shown(value)}"
+        )
+    if re.search(r"[\s,]", value.strip()):  # not shown: the rest of its line may hold the password
+        raise SettingsError(
+            "live.websocket_host",
+            f"must be one address to bind, such as {DEFAULT_HOST}; put it in quotes: a string without them "
+            "goes on to the end of its line",
         )
     return value.strip()
 

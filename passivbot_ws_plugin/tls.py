@@ -9,7 +9,7 @@ from typing import cast
 
 from passivbot_hooks import UnusableFileError, open_regular
 
-from .errors import SettingsError, TlsHandshakeError
+from .errors import SettingsError, TlsHandshakeError, unreadable
 from .log import get_logger
 from .options import Tls
 
@@ -161,9 +161,7 @@ def _make_context(files: Tls) -> ssl.SSLContext:
         except UnusableFileError as exc:
             raise SettingsError(f"plugins.websocket.tls.{name}", f"{path} is not a regular file") from exc
         except OSError as exc:
-            raise SettingsError(
-                f"plugins.websocket.tls.{name}", f"the file {path} cannot be read: {exc.strerror}"
-            ) from exc
+            raise SettingsError(f"plugins.websocket.tls.{name}", unreadable(path, exc)) from exc
         except ValueError as exc:
             raise SettingsError(f"plugins.websocket.tls.{name}", f"{path!r} is no path") from exc
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -43,8 +43,11 @@ export function readArguments() {
     console.error(USAGE);
     return process.exit(2);
   }
-  if (!password || !publicKeyPart || rest.length > 0) {
+  if (publicKeyPart === undefined || rest.length > 0) {
     return refuse(`ADDRESS, PASSWORD and KEY_PART are needed, and ${positionals.length} words were given`);
+  }
+  if (!password || !publicKeyPart) {
+    return refuse("PASSWORD and KEY_PART must not be empty");
   }
   return { address, password, publicKeyPart, flags };
 }

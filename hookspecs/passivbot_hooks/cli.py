@@ -9,6 +9,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from .config import is_name, load_config
 from .errors import HooksError, PluginError
 from .host import PluginHost, PluginRecord
 from .newcomers import Newcomers
-from .paper import PaperBot
+from .paper import PaperBot, claimed
 from .sidecar import POLL_S, Sidecar, watched_bots
 from .sources.monitor.locate import missing
 
@@ -55,7 +56,8 @@ what is wrong with their options shows when they run. For the WebSocket server's
 
 _PAPER_HELP = """\
 Run a paper bot: it trades a random walk, on no exchange and with no money, and writes the
-monitor files that a Passivbot writes, under DIR/<exchange>/<user>. For demos and tests.
+monitor files that a Passivbot writes, under DIR/<exchange>/<user>. For demos and tests. It does not
+start where another paper bot writes, or where a bot that is not of paper ever wrote.
 """
 
 
@@ -117,7 +119,7 @@ def _is_not_in_table(record: logging.LogRecord) -> bool:
 
 def _table(records: Sequence[PluginRecord]) -> str:
     if not records:
-        return "no plugin is installed; try: pip install passivbot-ws-plugin"
+        return "no plugin is installed in this environment; pip install one there"
     rows = [("PLUGIN", "DISTRIBUTION", "STATE", "WHY")]
     rows += [(r.name, f"{r.distribution} {r.version}", r.state, r.reason) for r in records]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -128,8 +130,9 @@ def _table(records: Sequence[PluginRecord]) -> str:
 
 
 def _paper(arguments: argparse.Namespace) -> int:
-    with stop_on_signals() as stop:
+    with stop_on_signals() as stop, ExitStack() as held:
         try:
+            held.enter_context(claimed(arguments.dir / arguments.exchange / arguments.user))
             bot = PaperBot(
                 arguments.dir,
                 exchange=arguments.exchange,

@@ -7,6 +7,8 @@ keys that it does not know, so that ``plugins`` and ``live.websocket_*`` can sta
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,11 @@ from .syntax_errors import QUOTES_HINT, explain
 #: A Passivbot config is some 20 kB; one of megabytes is some other file, and the
 #: parser, pure Python, would need seconds for it.
 CONFIG_MAX_BYTES: Final = 1_048_576
+
+#: Keys that stand twice and are told.
+_TWICE_MAX: Final = 3
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +79,16 @@ def parse_config(path: Path, raw: bytes) -> BotConfig:
     except UnicodeDecodeError as exc:
         line = raw.count(b"\n", 0, exc.start) + 1
         raise ConfigError(path, "not UTF-8; save the file as UTF-8", line=line) from exc
+    twice: list[str] = []
+
+    def make(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            twice.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        return made
+
     try:
-        data = hjson.loads(text, object_pairs_hook=dict)
+        data = hjson.loads(text, object_pairs_hook=make)
         if isinstance(data, str):
             raise TypeError("an object without braces that is wrong is read as a string")
     except RecursionError as exc:
@@ -83,6 +98,10 @@ def parse_config(path: Path, raw: bytes) -> BotConfig:
     except Exception as exc:
         fault = explain(text, exc)
         raise ConfigError(path, f"not valid HJSON: {fault.reason}", line=fault.line) from exc
+    for key in twice[:_TWICE_MAX]:
+        _log.warning(
+            "%s: %.40r stands twice in one object; the last one counts, for Passivbot too", path, key
+        )
     return BotConfig(path, _user(path, data), data, hashlib.sha256(raw).hexdigest())
 
 

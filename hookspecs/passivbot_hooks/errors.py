@@ -6,6 +6,7 @@
     ├── ConfigError             a config file that cannot be read or used
     ├── PluginError             a plugin that cannot be loaded or registered
     ├── BotNotFoundError        no single monitor directory fits a bot
+    ├── OccupiedError           a directory that a paper bot may not write
     └── UnusableFileError       a watched file whose content cannot be trusted
 
 Every message says what is wrong, where, and what would be right.
@@ -53,6 +54,10 @@ class PluginError(HooksError):
 
 class BotNotFoundError(HooksError):
     """Several monitor directories fit a bot, or none ever can."""
+
+
+class OccupiedError(HooksError):
+    """Another bot writes, or wrote, where a paper bot was told to."""
 
 
 class UnusableFileError(HooksError):

@@ -70,23 +70,24 @@ def parse_toggles(config: Mapping[str, Any]) -> Toggles:
                 errors=(f"{near[0]}: is not read; did you mean plugins?",),
             )
     if not isinstance(section, Mapping):
-        return Toggles(
-            default=Toggle(False, "the config's plugins section is broken"),
-            errors=(f"plugins: must be an object of plugin names, not {type_name(section)}",),
-        )
+        fault = f"must be an object of plugin names, not {type_name(section)}"
+        return Toggles(default=Toggle(False, f"plugins {fault}"), errors=(f"plugins: {fault}",))
     named: dict[str, Toggle] = {}
     errors: list[str] = []
     for key, value in section.items():
         name = str(key)
-        path, enabled = f"plugins.{name}", value
+        path, enabled, right = f"plugins.{name}", value, "true, false or an object of options"
         if isinstance(value, Mapping):
-            path, enabled = f"{path}.enabled", value.get("enabled", True)
+            if "enabled" not in value:
+                named[name] = Toggle(True, f"{path} is an object of options")
+                continue
+            path, enabled, right = f"{path}.enabled", value["enabled"], "true or false"
         if isinstance(enabled, bool):
             named[name] = Toggle(enabled, f"{path} is {str(enabled).lower()}")
         else:
-            right = "true or false" if path.endswith(".enabled") else "true, false or an object of options"
-            errors.append(f"{path}: must be {right}, not {type_name(enabled)}")
-            named[name] = Toggle(False, f"{path} is neither true nor false")
+            fault = f"must be {right}, not {type_name(enabled)}"
+            errors.append(f"{path}: {fault}")
+            named[name] = Toggle(False, f"{path} {fault}")
     return Toggles(named=named, errors=tuple(errors))
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from passivbot_hooks.command_line import add_command, number_from, stop_on_signals
 
-from .tail import Table, Tail
+from .store import AuditFileError, open_to_read
+from .tail import Table, Tail, is_record
 from .verify import verify
 
 _AUDIT_HELP = """\
@@ -48,7 +49,7 @@ examples:
   passivbot-ws audit tail --follow
   passivbot-ws audit tail -n 1000 | grep auth.failure
 
-Ctrl-C ends it. Exit codes: 0 ended as asked, 2 FILE cannot be read.
+Ctrl-C ends it. Exit codes: 0 ended as asked, 2 FILE cannot be read, or is no audit log.
 """
 
 _AUDIT_LOG = Path("logs/websocket_audit.jsonl")
@@ -104,7 +105,7 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    arguments.file.stat()  # the file's own absence first, not that of its key
+    open_to_read(arguments.file).close()  # what is wrong with the file itself first, not with its key
     report = verify(arguments.file)
     if report.fault is not None:
         print(f"{arguments.file}: {report.fault}")
@@ -118,7 +119,10 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _tail(arguments: argparse.Namespace) -> int:
     table = Table()
     with stop_on_signals() as stop, Tail(arguments.file) as tail:
-        rows = table.rows(tail.last(arguments.lines))
+        lines = tail.last(arguments.lines)
+        if lines and not any(map(is_record, lines)):
+            raise AuditFileError(f"{arguments.file}: none of its last lines is a record; is it an audit log?")
+        rows = table.rows(lines)
         print(table.header())
         _print_rows(rows)
         while arguments.follow and not stop.wait(_TAIL_POLL_S):

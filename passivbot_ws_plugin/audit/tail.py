@@ -118,12 +118,22 @@ class Tail:
                 yield line
 
 
-def _cells(line: bytes) -> list[str] | str:
+def is_record(line: bytes) -> bool:
+    """Whether a line is one that this log has."""
+    return isinstance((_parsed(line) or {}).get("event"), str)
+
+
+def _parsed(line: bytes) -> dict[str, object] | None:
     try:
         record = json.loads(line.decode("ascii"))
     except (ValueError, RecursionError):
-        record = None
-    if not isinstance(record, dict):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _cells(line: bytes) -> list[str] | str:
+    record = _parsed(line)
+    if record is None:
         return f"(not a record: {len(line)} bytes)"  # not which: who names the wrong file sees its secrets
     return [_printable(_text(record.get(column.field)), column.width_max) for column in _COLUMNS]
 

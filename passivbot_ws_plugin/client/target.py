@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 from typing import Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from passivbot_ws_plugin.addresses import is_loopback
 
@@ -69,8 +69,11 @@ class Target:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
+        # Not the address itself: a password may stand in its place, or in it.
         if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-            raise ValueError('url must be like "ws://127.0.0.1:8765" or "wss://bot.example.org"')
+            raise ValueError("an address begins with ws:// or wss://, such as ws://127.0.0.1:8765")
+        if not _has_port(parts):
+            raise ValueError("the port of the address must be a number from 0 to 65535")
         if parts.username is not None or parts.password is not None:
             raise ValueError("no credentials in url: it stands in logs; pass key and password")
         if parts.scheme == "ws" and self.tls is not None:
@@ -96,3 +99,11 @@ class Target:
     def is_loopback(self) -> bool:
         """Whether the server is on this machine; a proxy has no business there."""
         return is_loopback(urlsplit(self.url).hostname or "")
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Whether the port is one, or left out."""
+    try:
+        return parts.port is None or parts.port >= 0
+    except ValueError:
+        return False

@@ -201,6 +201,37 @@ def test_paper_writes_until_a_signal(tmp_path: Path) -> None:
     assert '"kind":"bot.stopped"' in events
 
 
+def test_a_second_paper_bot_in_one_folder_does_not_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "fake" / "main"
+    with Process.python(
+        "passivbot_hooks", "paper", tmp_path, "--interval", "0.05", "--symbols", "1"
+    ) as first:
+        first.wait_for_line("writing")
+        assert main(["paper", str(tmp_path)]) == 2
+        said = capsys.readouterr().err
+        assert said == (
+            f"passivbot-hooks: another paper bot writes {path}; end that one, or give another --user\n"
+        )
+        assert first.end() == 0
+    with Process.python("passivbot_hooks", "paper", tmp_path, "--symbols", "1") as again:
+        again.wait_for_line("writing")
+        assert again.end() == 0
+
+
+@pytest.mark.parametrize("manifest", ['{"runtime": {"passivbot_version": "8.1.0"}}', '{"pid": 1}'])
+def test_a_paper_bot_does_not_write_over_another_bots_files(
+    manifest: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "fake" / "main"
+    path.mkdir(parents=True)
+    (path / "manifest.json").write_text(manifest)
+    assert main(["paper", str(tmp_path)]) == 2
+    assert f"{path} holds the files of a bot that is not of paper" in capsys.readouterr().err
+    assert [file.name for file in path.iterdir()] == ["manifest.json"]
+
+
 def test_paper_says_where_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     assert main(["paper", str(tmp_path / "file")]) == 2

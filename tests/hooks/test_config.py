@@ -101,3 +101,18 @@ def test_no_text_of_hjson_characters_raises_anything_but_a_config_error(text: st
 )
 def test_a_name_is_one_directory(name: str, is_one: bool) -> None:
     assert is_name(name) is is_one
+
+
+def test_a_key_that_stands_twice_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    text = b'{ live: { user: "a" }\n bot: { long: 1 }\n live: { user: "b" } }'
+    assert parse_config(Path("c.hjson"), text).user == "b"
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage() == (
+        "c.hjson: 'live' stands twice in one object; the last one counts, for Passivbot too"
+    )
+
+
+def test_keys_of_one_name_in_two_objects_are_no_doubles(caplog: pytest.LogCaptureFixture) -> None:
+    parse_config(Path("c.hjson"), b"{ live: {}\n bot: { long: { n: 1 }\n short: { n: 1 } } }")
+    assert not caplog.records

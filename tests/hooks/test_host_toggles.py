@@ -86,7 +86,7 @@ def test_a_plugin_off_for_all_bots_is_off() -> None:
         )
         [record] = host.records
     assert record.state == "off"
-    assert record.reason == "plugins.good is false; the config's plugins section is broken"
+    assert record.reason == "plugins.good is false; plugins must be an object of plugin names, not a number"
 
 
 def test_toggles_are_followed_while_it_runs(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,19 +8,19 @@ from passivbot_hooks.toggles import did_you_mean, parse_toggles, type_name
 
 
 @pytest.mark.parametrize(
-    ("value", "enabled"),
+    ("value", "enabled", "reason"),
     [
-        (True, True),
-        (False, False),
-        ({}, True),
-        ({"path": "x"}, True),
-        ({"enabled": False}, False),
-        ({"enabled": True}, True),
+        (True, True, "plugins.websocket is true"),
+        (False, False, "plugins.websocket is false"),
+        ({}, True, "plugins.websocket is an object of options"),
+        ({"path": "x"}, True, "plugins.websocket is an object of options"),
+        ({"enabled": False}, False, "plugins.websocket.enabled is false"),
+        ({"enabled": True}, True, "plugins.websocket.enabled is true"),
     ],
 )
-def test_a_toggle_is_a_boolean_or_an_object_of_options(value: object, enabled: bool) -> None:
+def test_a_toggle_is_a_boolean_or_an_object_of_options(value: object, enabled: bool, reason: str) -> None:
     toggles = parse_toggles({"plugins": {"websocket": value}})
-    assert toggles.get("websocket").enabled is enabled
+    assert (toggles.get("websocket").enabled, toggles.get("websocket").reason) == (enabled, reason)
     assert toggles.errors == ()
 
 
@@ -40,6 +40,11 @@ def test_a_wrong_toggle_is_off_and_named(value: object) -> None:
 def test_a_wrong_enabled_is_named_with_its_path() -> None:
     [error] = parse_toggles({"plugins": {"websocket": {"enabled": "no"}}}).errors
     assert error == "plugins.websocket.enabled: must be true or false, not a string"
+
+
+def test_a_wrong_toggle_says_what_would_be_right() -> None:
+    toggle = parse_toggles({"plugins": {"websocket": "true"}}).get("websocket")
+    assert toggle.reason == "plugins.websocket must be true, false or an object of options, not a string"
 
 
 def test_a_broken_section_switches_everything_off() -> None:

@@ -281,6 +281,11 @@ def test_cli_names_the_argument_that_is_wrong(arguments: tuple[str, ...], said: 
     assert done.stderr == f"{said}\nnode cli.mjs --help says how it is used\n"
 
 
+def test_cli_wants_a_password_that_is_not_empty() -> None:
+    done = run_cli("ws://127.0.0.1:8765", "", "key")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "PASSWORD and KEY_PART must not be empty")
+
+
 def test_cli_tells_what_to_install(tmp_path: Path) -> None:
     for module in JS_CLIENT.glob("*.mjs"):
         shutil.copy(module, tmp_path)

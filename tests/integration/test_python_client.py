@@ -79,7 +79,8 @@ def test_it_says_why_it_was_not_let_in_and_nothing_else(server: Credentials) -> 
     ("arguments", "said"),
     [
         ((), "the following arguments are required: ADDRESS, PASSWORD, KEY_PART"),
-        (("127.0.0.1:8765", "password", "key"), 'url must be like "ws://127.0.0.1:8765"'),
+        (("127.0.0.1:8765", "password", "key"), "an address begins with ws:// or wss://"),
+        (("ws://127.0.0.1:99999", "password", "key"), "the port of the address must be a number"),
         (("ws://127.0.0.1:8765", "password", "key", "--foo"), "unrecognized arguments: --foo"),
     ],
 )

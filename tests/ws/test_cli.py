@@ -111,15 +111,16 @@ def test_check_says_why_the_server_would_stay_off(
 
 
 def test_check_says_what_would_be_served(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = {"keys": {"dash": {"password": "a long one of its own"}}}
+    plugins = {"websocket": {"keys": {"dash": {"password": "a long one of its own"}}}, "websockets": {}}
     live = {"websocket_port": 8777, "websocket_password": "short"}
-    assert main(["check", str(write_config(tmp_path / "live.hjson", {"websocket": options}, **live))]) == 0
+    assert main(["check", str(write_config(tmp_path / "live.hjson", plugins, **live))]) == 0
     out = capsys.readouterr().out
     assert out.splitlines() == [
+        "warning: plugins.websockets: no plugin of that name is installed; did you mean websocket?",
         "warning: live.websocket_password: has fewer than 12 characters",
         "address: ws://127.0.0.1:8777",
         f"keys:    {KEY}, dash",
-        "record:  logs/websocket_audit.jsonl",
+        "record:  logs/websocket_audit.jsonl, below where the sidecar runs",
     ]
 
 

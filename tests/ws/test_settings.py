@@ -205,6 +205,39 @@ def test_a_password_may_come_from_a_file(tmp_path: Path) -> None:
         parse_settings(config(websocket_password=f"file:{path}"))
 
 
+def test_a_relative_path_is_told_with_where_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        SettingsError, match=r"the file password \(a relative path begins in the folder where"
+    ):
+        parse_settings(config(websocket_password="file:password"))
+    (tmp_path / "password").write_text(PASSWORD)
+    assert parse_settings(config(websocket_password="file:password")).credentials[0].password == PASSWORD
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1 // home", '127.0.0.1, websocket_password: "hunter2"'])
+def test_a_host_that_goes_on_to_the_end_of_its_line_is_told_so_and_not_shown(host: str) -> None:
+    with pytest.raises(SettingsError, match=r"live\.websocket_host: .*put it in quotes") as caught:
+        parse_settings(config(websocket_host=host))
+    assert host not in str(caught.value)
+
+
+@pytest.mark.parametrize("origin", ["https://my.page/", "my.page", "https://My.Page", "*"])
+def test_an_origin_that_no_browser_says_is_warned_of(origin: str) -> None:
+    right = ["https://my.page", "http://127.0.0.1:8000", "http://[::1]:8000", "null"]
+    [warning] = parse_settings(config({"origins": [*right, origin]})).warnings
+    assert warning.startswith(f"plugins.websocket.origins[4]: no browser says {origin!r}; ")
+
+
+def test_a_password_that_is_its_own_key_part_is_weak() -> None:
+    [warning] = parse_settings(
+        config(websocket_password="the-same-twice", websocket_public_key_part="the-same-twice")
+    ).warnings
+    assert warning == "live.websocket_password: is its own key part, which is no secret"
+
+
 def test_a_password_file_that_is_no_file_is_refused_and_waits_for_nobody(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path, "/dev/zero"):

@@ -7,7 +7,8 @@ otherwise, and its version begins with ``paper``.
 from __future__ import annotations
 
 from .bot import PaperBot
+from .claim import claimed
 from .market import PaperMarket
 from .publisher import MonitorPublisher
 
-__all__ = ["MonitorPublisher", "PaperBot", "PaperMarket"]
+__all__ = ["MonitorPublisher", "PaperBot", "PaperMarket", "claimed"]

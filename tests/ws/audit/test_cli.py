@@ -105,8 +105,28 @@ def test_tail_without_a_file_where_there_is_none_says_what_to_do(
 def test_tail_of_a_config_shows_nothing_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "live.hjson"
     config.write_text('{\n"live": {\n"websocket_password": "hunter2"\n}\n}\n')
-    assert main(["audit", "tail", str(config)]) == 0
-    assert "hunter2" not in capsys.readouterr().out
+    assert main(["audit", "tail", str(config)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"passivbot-ws: {config}: none of its last lines is a record; is it an audit log?\n"
+
+
+def test_tail_of_a_log_without_a_line_is_no_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "empty.jsonl"
+    log.touch()
+    assert main(["audit", "tail", str(log)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["tail", "verify"])
+def test_a_folder_is_no_log(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["audit", command, "."]) == 2
+    assert capsys.readouterr().err == "passivbot-ws: .: is not a regular file\n"
 
 
 @pytest.mark.parametrize("count", ["-1", "x", "1000001"])

@@ -23,8 +23,11 @@ def test_the_token_does_not_go_unencrypted_to_another_machine() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"url": "http://127.0.0.1:8765"}, "url must be like"),
-        ({"url": "ws://"}, "url must be like"),
+        ({"url": "http://127.0.0.1:8765"}, "an address begins with ws:// or wss://"),
+        ({"url": "ws://"}, "an address begins with ws:// or wss://"),
+        ({"url": "ws://127.0.0.1:99999"}, "the port of the address"),
+        ({"url": "ws://127.0.0.1: 8765"}, "the port of the address"),
+        ({"url": "ws://127.0.0.1:secret"}, "the port of the address"),
         ({"url": "ws://me:secret@127.0.0.1"}, "no credentials in url"),
         ({"method": "magic"}, "method must be one of"),
         ({"password": "bell\x07"}, "SASLprep"),

@@ -218,7 +218,14 @@ def _host(value: object) -> str:
         raise SettingsError(
             "live.websocket_host", f"must be an address to bind, such as {DEFAULT_HOST}, not {_shown(value)}"
         )
-    return value.strip()
+    host = value.strip()
+    if re.fullmatch(r"[\w.:%-]+", host) is None:
+        # Not the value: an unquoted one may hold the rest of its line, with a password in it.
+        raise SettingsError(
+            "live.websocket_host",
+            f"must be an address to bind, such as {DEFAULT_HOST}; put the string in quotes, on a line of its own",
+        )
+    return host
 
 
 def _port(value: object) -> int:

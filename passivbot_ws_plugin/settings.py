@@ -223,7 +223,7 @@ def _host(value: object) -> str:
         # Not the value: an unquoted one may hold the rest of its line, with a password in it.
         raise SettingsError(
             "live.websocket_host",
-            f"must be an address to bind, such as {DEFAULT_HOST}; put the string in quotes, on a line of its own",
+            f"must be an address to bind, such as {DEFAULT_HOST}; put the string in quotes",
         )
     return host
 

@@ -166,7 +166,7 @@ class Audit:
         if event not in _NEVER_COUNTED:
             now = self._clock()
             self.flush(now)
-            # By network: who has one household's 2**64 addresses is not to fill the file with a line from each.
+            # By network: a household has 2**64 addresses, and a line from each would fill the file.
             if not self._flood.admits(network(visitor.peer), event, fields, now):
                 return self.failure is None
         return self._write(fields)

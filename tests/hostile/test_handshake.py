@@ -292,12 +292,12 @@ async def test_bytes_without_end_after_a_refused_request_take_no_memory() -> Non
 
 
 async def test_many_that_open_and_say_nothing_take_few_descriptors() -> None:
-    limits = {"connections": 4, "unauthenticated": 3, "unauthenticated_per_address": 2}
+    limits = {"connections": 12, "unauthenticated": 3, "unauthenticated_per_address": 2}
     refused = ("connection.refused", "unauthenticated_per_address")
     async with besieged(*[refused] * 48, limits=limits) as siege:
         for _ in range(50):
             await siege.attacker()
-            assert len(siege.server._door.connections) <= 4 + 3 + 1
+            assert len(siege.server._door.connections) <= 12 + 3 + 1
         await siege.show()
         await siege.gone()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -33,10 +34,12 @@ class Paced:
 
     Attributes:
         calls_ns: Each call of the hook, in the thread that called it.
+        waits: Calls in which that thread gave up its processor by itself, as who waits for anything does.
         cpu_s: The whole process's CPU from the first call to a period after the last.
     """
 
     calls_ns: list[int]
+    waits: int
     cpu_s: float
 
 
@@ -59,15 +62,18 @@ class Bot:
         """
         taken_ns = []
         cpu_s = None
+        waits = 0
         for number in range(calls):
             _sleep_until(start_at_s + number * period_s)
             cpu_s = time.process_time() if cpu_s is None else cpu_s
             state = next(self._states)
+            waited_before = _waits()
             begin = time.monotonic_ns()
             self._call(through, replace(state, timestamp=begin))
             taken_ns.append(time.monotonic_ns() - begin)
+            waits += _waits() > waited_before
         _sleep_until(start_at_s + calls * period_s)
-        return Paced(taken_ns, time.process_time() - (cpu_s or 0.0))
+        return Paced(taken_ns, waits, time.process_time() - (cpu_s or 0.0))
 
     def _call(self, through: Through, state: Statistics) -> None:
         if through == "host":
@@ -80,6 +86,11 @@ class Bot:
         for state, _ in zip(states(make_statistics(_MANY)), range(changes), strict=False):
             self._host.on_stats_updated(bot=BOT, stats=state)
             time.sleep(0.005)  # so that each is delivered: of those that wait, the latest alone would be
+
+
+def _waits() -> int:
+    """How often this thread waited so far; not how often the machine took its processor away."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 def _sleep_until(at_s: float) -> None:

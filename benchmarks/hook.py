@@ -44,7 +44,7 @@ def measure(size: Size) -> Report:
     """The figures, and what is wanted of them."""
     most = max(size.clients)
     crowds = [*((count, 0) for count in size.clients), (most, size.stuck)]
-    calls: dict[_Course, list[list[int]]] = {}
+    courses: dict[_Course, list[Paced]] = {}
     with ExitStack() as stack:
         processes = {key: stack.enter_context(Child(bots.main)) for key in crowds}
         crowd = stack.enter_context(Child(readers.main))  # last: the first to go at the end
@@ -56,9 +56,10 @@ def measure(size: Size) -> Report:
                     start = time.monotonic() + size.period_s
                     paced: Paced = bot.ask("pace", size.calls, size.period_s, start, through)
                     if number > 0:  # the first turn warms caches up
-                        calls.setdefault((count, stuck, through), []).append(paced.calls_ns)
+                        courses.setdefault((count, stuck, through), []).append(paced)
             progress(f"hook: round {number} of {size.rounds}")
-    return _report(calls, most, size.stuck)
+        assert crowd.ask("count", "stuck") == size.stuck, "who never read was cut off: it weighed nothing"
+    return _report(courses, most, size.stuck)
 
 
 def _open(crowd: Child, bot: Child, count: int, stuck: int) -> None:
@@ -71,37 +72,50 @@ def _open(crowd: Child, bot: Child, count: int, stuck: int) -> None:
     progress(f"hook: a bot with {count} clients, and {stuck} that never read")
 
 
-def _report(calls: dict[_Course, list[list[int]]], most: int, stuck: int) -> Report:
+def _together(rounds: list[Paced]) -> list[int]:
+    return [call for one in rounds for call in one.calls_ns]
+
+
+def _medians(rounds: list[Paced]) -> list[float]:
+    return [median(one.calls_ns) for one in rounds]
+
+
+def _waits(rounds: list[Paced]) -> int:
+    return sum(one.waits for one in rounds)
+
+
+def _report(courses: dict[_Course, list[Paced]], most: int, stuck: int) -> Report:
     rows, checks = [], []
-    for (count, stuck_here, through), rounds in calls.items():
-        together = [call for one in rounds for call in one]
-        medians = [median(one) for one in rounds]
-        alone = [median(one) for one in calls[0, 0, through]]
+    for (count, stuck_here, through), rounds in courses.items():
+        together = _together(rounds)
         rows.append(
             (
                 f"{'`PluginHost`' if through == 'host' else 'the plugin by itself'}, {count:,} clients"
                 + (f" and {stuck_here} stuck ones" if stuck_here else ""),
                 figure(median(together) / 1000, "µs"),
-                figure(ratio(medians, alone)),
+                figure(ratio(_medians(rounds), _medians(courses[0, 0, through]))),
                 figure(percentile(together, 99) / 1000, "µs"),
                 figure(max(together) / 1000, "µs"),
+                f"{_waits(rounds)} of {len(together)}",
             )
         )
     for through, name in _HOOKS:
         none, many, beside_stuck = (
-            [median(one) for one in calls[*key, through]] for key in ((0, 0), (most, 0), (most, stuck))
+            _medians(courses[*key, through]) for key in ((0, 0), (most, 0), (most, stuck))
         )
         checks += [
             Check(f"{name}: {most:,} clients over none, median", ratio(many, none), 1.5),
             Check(f"{name}: {stuck} stuck ones over none, median", ratio(beside_stuck, many), 1.25),
         ]
-    worst = max(
-        percentile([call for one in rounds for call in one], 99)
-        for (_, _, through), rounds in calls.items()
-        if through == "host"
-    )
-    checks.append(Check("the hook: p99, however many clients", worst / 1e6, 1.0, unit="ms", is_steady=False))
-    columns = ("who is called", "median", "times none's", "p99", "max")
+    of_host = [rounds for (_, _, through), rounds in courses.items() if through == "host"]
+    share = sum(map(_waits, of_host)) / sum(len(_together(rounds)) for rounds in of_host)
+    worst = max(percentile(_together(rounds), 99) for rounds in of_host)
+    checks += [
+        # Not none: whose processor is taken away by others may have to wait for the interpreter after it.
+        Check("the hook: calls that waited for anything, of all", share, 0.05),
+        Check("the hook: p99, however many clients", worst / 1e6, 1.0, unit="ms", is_steady=False),
+    ]
+    columns = ("who is called", "median", "times none's", "p99", "max", "waited")
     return Report([Table("The hook, in the thread that calls it", columns, rows)], checks)
 
 

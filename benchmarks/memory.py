@@ -125,6 +125,8 @@ async def _stuck(count: int, changes: int) -> tuple[float, float]:
                 serving.publish()
                 await asyncio.sleep(0)
             grown.append((resident_kib() - before) / count)
+        left = await serving.crowd.ask_async("count", "stuck")
+        assert left == count, "who never read was cut off: it takes no memory"
         return grown[0], grown[1]
 
 

@@ -28,6 +28,9 @@ _LOGIN_S: Final = 30.0
 
 _STAMP: Final = b'"timestamp":'
 
+#: The first byte of the kernel's ``tcp_info``.
+_ESTABLISHED: Final = b"\x01"
+
 #: ``login``: a client of ours. ``upgrade``: of a server that asks for none. ``plain``: no handshake.
 Kind = Literal["login", "upgrade", "plain"]
 
@@ -101,6 +104,8 @@ class Readers:
             self._tell_if_reached(self._groups[group])
         elif name == "take":
             self._pipe.send(("done", self._take(self._groups[group])))
+        elif name == "count":
+            self._pipe.send(("done", sum(map(_is_connected, self._groups[group].sockets))))
         return True
 
     def _take(self, group: _Group) -> dict[str, object]:
@@ -179,6 +184,11 @@ class Readers:
             return
         client.setblocking(False)
         self._selector.register(client, selectors.EVENT_READ, _Client(client, group, splitter))
+
+
+def _is_connected(client: socket.socket) -> bool:
+    """Whether the server has not ended it, which who never reads does not hear of."""
+    return client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == _ESTABLISHED
 
 
 def _stamp(payload: bytes) -> int:

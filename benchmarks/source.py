@@ -43,12 +43,16 @@ class Size:
 #: Candles of a symbol in the state, so that it is as large as a Passivbot's: some 7 kB a symbol.
 _CANDLES: Final = 42
 
-#: What is counted in a poll, by the profiler's names.
+#: What is counted in a poll, by the profiler's names. That each is seen at all, a changed state shows.
 _COUNTED: Final[Mapping[str, tuple[str, ...]]] = {
-    "stat": ("<built-in method posix.stat>",),
+    "stat": ("<built-in method posix.stat>", "<built-in method posix.fstat>"),
     "open": ("<built-in method posix.open>", "<built-in method _io.open>"),
-    "read": ("<method 'read' of '_io.BufferedReader' objects>", "<method 'read' of '_io.FileIO' objects>"),
-    "parse": ("loads",),
+    "read": (
+        "<built-in method posix.pread>",
+        "<method 'read' of '_io.BufferedReader' objects>",
+        "<method 'read' of '_io.FileIO' objects>",
+    ),
+    "parse": ("loads", "<method 'decode' of 'msgspec.json.Decoder' objects>"),
     "compare": ("__eq__",),
 }
 
@@ -122,7 +126,11 @@ def _run(size: Size) -> Report:
         watch.sidecar.poll()
         state = watch.state.read_bytes()
         loads_us = _cpu_us(json.loads, state, times=5)
-        idle_us, calls = _idle(watch, size.idle_polls)
+        idle_us = _cpu_us(watch.sidecar.poll, times=size.idle_polls)
+        calls = _counted(watch.sidecar.poll)
+        watch.step()
+        changed_calls = _counted(watch.sidecar.poll)
+        assert all(changed_calls.values()), f"the counts are blind: {changed_calls}"
         progress("source: polls in vain")
         pieces, state_bytes = _changed(watch, host, size.states)
         progress("source: changed states")
@@ -136,9 +144,17 @@ def _run(size: Size) -> Report:
     mb = 1e6 / events_bytes
     tables = [
         Table(
-            "A poll when nothing changed",
+            "A poll when nothing changed, and what one of a changed state calls",
             ("what", "CPU", "times json.loads of the state", *calls),
-            [("a poll", figure(idle_us, "µs"), figure(idle_us / loads_us), *map(str, calls.values()))],
+            [
+                (
+                    "a poll in vain",
+                    figure(idle_us, "µs"),
+                    figure(idle_us / loads_us),
+                    *map(str, calls.values()),
+                ),
+                ("a poll of a changed state", "", "", *map(str, changed_calls.values())),
+            ],
         ),
         Table(
             f"A changed state, {size.symbols} symbols, {state_bytes / 1e6:.2f} MB",
@@ -170,17 +186,16 @@ def _run(size: Size) -> Report:
     return Report(tables, checks)
 
 
-def _idle(watch: _Watch, polls: int) -> tuple[float, dict[str, int]]:
-    """CPU of a poll that finds nothing new, and how often it asks the system, parses and compares."""
-    spent_us = _cpu_us(watch.sidecar.poll, times=polls)
+def _counted(poll: Callable[[], None]) -> dict[str, int]:
+    """How often a poll asks the system, parses and compares."""
     profile = cProfile.Profile()
-    profile.runcall(watch.sidecar.poll)
+    profile.runcall(poll)
     stats: Mapping[tuple[str, int, str], tuple[Any, ...]] = pstats.Stats(profile).stats  # type: ignore[attr-defined]
     counted = dict.fromkeys(_COUNTED, 0)
     for (_, _, function), (_, count, *_) in stats.items():
         for name, functions in _COUNTED.items():
             counted[name] += count if function in functions else 0
-    return spent_us, counted
+    return counted
 
 
 def _changed(watch: _Watch, host: PluginHost, states: int) -> tuple[dict[str, list[float]], int]:

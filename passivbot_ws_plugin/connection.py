@@ -182,7 +182,8 @@ class Connection(Arrival):
 
     def _note_descriptor(self) -> None:
         """Have the descriptor written to from now on, or not, as the state of things is."""
-        is_clear = self.protocol.state is State.OPEN and not self.paused
+        # As `push`, and nothing buffered. A fragment goes through `send_data`, so that the first is noted.
+        is_clear = self.protocol.state is State.OPEN and self.send_in_progress is None and not self.paused
         descriptor = self._own_descriptor if is_clear else None
         if descriptor != self.descriptor:
             self.descriptor = descriptor

@@ -1,4 +1,4 @@
-"""A WebSocket server that is not ours, and says what a test wants."""
+"""A WebSocket server that is not ours, and says what a test wants; what it is told must be valid."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import schemas
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -50,3 +51,5 @@ async def impostor(
 
     async with serve(answer, "127.0.0.1", 0, process_request=refuse, compression=None) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", told
+    for frame in told:
+        schemas.check_request(json.loads(frame))

@@ -13,12 +13,14 @@ from typing import Any, Final
 
 import schemas
 from monitor_files import replace
+from scramp import ScramClient
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websockets_connect
 
 from passivbot_ws_plugin.audit import Audit
 from passivbot_ws_plugin.auth import make_token
 from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.scram import MECHANISM
 from passivbot_ws_plugin.server import Server
 from passivbot_ws_plugin.settings import Settings, parse_settings
 
@@ -47,6 +49,12 @@ def make_config(plugins: Mapping[str, Any] | None = None, **live: Any) -> dict[s
 def write_config(path: Path, plugins: Mapping[str, Any] | None = None, **live: Any) -> Path:
     replace(path, json.dumps(make_config(plugins, **live)).encode())
     return path
+
+
+def loaded_config(*, port: int = 0, password: str | None = PASSWORD, **options: Any) -> dict[str, Any]:
+    """A config with options of the plugin, as the hook is told it: with what its loader adds."""
+    document = make_config({"websocket": options}, websocket_port=port, websocket_password=password)
+    return {**document, "_raw": {"live": {"websocket_password": "raw"}}}
 
 
 def make_settings(password: str = PASSWORD, **options: Any) -> Settings:
@@ -97,3 +105,20 @@ async def closed(connection: ClientConnection) -> tuple[int | None, str | None]:
     async with asyncio.timeout(10):
         await connection.wait_closed()
     return connection.close_code, connection.close_reason
+
+
+async def scram(address: str, password: str = PASSWORD, **options: Any) -> dict[str, Any]:
+    """A SCRAM login; the answer, after the server's own proof was checked."""
+    client = ScramClient([MECHANISM], KEY, password)
+    async with connect(address, **options) as connection:
+        hello = {"type": "hello", "mechanism": MECHANISM, "data": client.get_client_first()}
+        await connection.send(json.dumps(hello))
+        client.set_server_first((await receive(connection))["data"])
+        await connection.send(json.dumps({"type": "auth", "data": client.get_client_final()}))
+        answer = await receive(connection)
+        if answer["success"]:
+            client.set_server_final(answer["data"])
+            assert (await receive(connection))["type"] == "statistics"
+        else:
+            assert (await closed(connection))[0] == 4401
+        return answer

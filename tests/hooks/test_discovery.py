@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import plugins_for_tests as plugins
 import pytest
+from hosts import candidate
 
 from passivbot_hooks import PluginError
-from passivbot_hooks.discovery import Candidate, discover, hook_implementations, load
+from passivbot_hooks.discovery import discover, hook_implementations, load
 from passivbot_hooks.testing import RecordingPlugin
-
-
-def candidate(value: str, name: str = "sample", rival: str | None = None) -> Candidate:
-    return Candidate(name, "dist", "1", EntryPoint(name, value, "passivbot.plugins"), rival)
 
 
 def announce(directory: Path, distribution: str, entry_points: str) -> None:
@@ -65,7 +61,7 @@ def test_an_import_that_fails_is_one_clear_error(
     (tmp_path / "raises_at_import.py").write_text("raise ZeroDivisionError('at import')\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(PluginError) as caught:
-        load(candidate(value))
+        load(candidate("sample", value))
     assert said in caught.value.reason
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from monitor_files import append_event, append_events, event_line, now_ms, replace, state, write_state
 
-from passivbot_hooks import BotNotFoundError, PluginHost, Statistics, load_config
+from passivbot_hooks import BotNotFoundError, Event, PluginHost, Statistics, load_config
 from passivbot_hooks.config import BotConfig
 from passivbot_hooks.newcomers import Newcomers
 from passivbot_hooks.sidecar import Sidecar, WatchedBot, watched_bots
@@ -95,6 +95,31 @@ def test_events_come_in_order_and_before_the_snapshot_that_shows_them(tmp_path: 
         "on_config_loaded", "on_stats_updated", "on_event", "on_event", "on_event", "on_stats_updated",
         "on_shutdown",
     ]  # fmt: skip
+
+
+def test_an_event_is_told_before_the_snapshot_that_is_found_with_it(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class TellingHost(PluginHost):
+        def on_event(self, *, bot: str, event: Event) -> None:
+            told.append(event.kind)
+
+        def on_stats_updated(self, *, bot: str, stats: Statistics) -> None:
+            told.append("statistics")
+
+    directory = tmp_path / "fake" / "main"
+    sidecar = Sidecar(TellingHost(), watched_bots([config(tmp_path)], root=tmp_path))
+    sidecar.poll()
+    append_event(directory, "bot.ready", now_ms())
+    write_state(directory, state())
+    sidecar.poll()
+    append_event(directory, "error.bot", now_ms())
+    write_state(directory, state(timestamp=now_ms() + 1))
+    sidecar.poll()
+    stopped = threading.Event()
+    stopped.set()
+    sidecar.run(stopped)  # closes what is open
+    assert told == ["bot.ready", "statistics", "error", "statistics"]
 
 
 def test_all_other_bots_appear_vanish_and_return(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Hostile logins.
 
-Elsewhere: locks, keys and their end in ``tests/ws/test_defences.py``; a record that cannot be written, a
-full disk, a file that was truncated or rotated underneath in ``test_audit_file.py``; what JSON a stranger
-may send in ``test_json.py``; a true byte a second in ``test_trickles.py``.
+Elsewhere: locks in ``tests/ws/test_defences.py``, keys and their end in ``test_keys.py`` there; a record
+that cannot be written, a full disk, a file that was truncated or rotated underneath in
+``test_audit_file.py``; what JSON a stranger may send in ``test_json.py``; a true byte a second in
+``test_trickles.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Hostile handshakes.
 
-Elsewhere: TLS itself and plain bytes on the TLS port in ``tests/ws/test_defences.py``; plain HTTP
+Elsewhere: TLS itself and plain bytes on the TLS port in ``tests/ws/test_tls_connections.py``; plain HTTP
 in ``tests/ws/test_server.py``.
 """
 

@@ -4,8 +4,8 @@
 a client that never reads, beside the others    ``tests/ws/test_server.py`` too
 a config full of secrets                        ``tests/ws/test_redaction.py``, ``test_server.py`` too
 closing with stuck clients                      ``tests/ws/test_server.py``
-a password changed while connected              ``tests/ws/test_server.py``, ``test_plugin.py`` too
-a port that is taken, and freed later           ``tests/ws/test_plugin.py``
+a password changed while connected              ``tests/ws/test_server.py``, ``test_plugin_settings.py`` too
+a port that is taken, and freed later           ``tests/ws/test_plugin_address.py``
 a source that raises or stalls, damaged files   ``test_monitor_files.py``
 a plugin that raises, blocks or exits           ``tests/integration/test_faults.py``
 a true byte a second                            ``test_trickles.py``

@@ -1,6 +1,6 @@
 """Hostile TLS: a connection is counted, bounded and on record from when it is accepted.
 
-Certificates, their renewal and the server's end are in ``tests/ws/test_defences.py``.
+Certificates, their renewal and the server's end are in ``tests/ws/test_tls_connections.py``.
 """
 
 from __future__ import annotations

@@ -152,16 +152,26 @@ async def test_a_client_gone_mad_does_not_come_back() -> None:
 
 async def test_a_locked_address_waits_longer_and_comes_back() -> None:
     limits = {"auth_failures": 1, "auth_window_s": 1.0}
-    async with serving(limits=limits) as (_, address):
+    async with serving(limits=limits) as (_, address), cutting_proxy(address) as proxy:
         async with watching(address, password="a wrong one") as wrong:
             await wrong.rest()
         # Its handshakes are answered with 429 while the lock lasts, some two seconds.
-        async with watching(address, retry={"baseMs": 100, "maxMs": 400}) as watcher:
+        async with watching(proxy.address, retry={"baseMs": 100, "maxMs": 400}) as watcher:
             [_, state] = await watcher.wait_for("state", state="waiting")
             why = "the server answered HTTP 429: too many failed logins or connections from this address"
             assert (state["code"], state["reason"]) == (429, why)
             assert state["retryInMs"] >= 1_000
             await watcher.wait_for("state", state="live")
+        assert proxy.connections == 2
+
+
+async def test_the_pauses_grow_while_nobody_answers_however_long_it_was_live_before() -> None:
+    retry = {"baseMs": 1, "maxMs": 200, "stableMs": 0}
+    async with serving() as (server, address), watching(address, retry=retry) as watcher:
+        await watcher.wait_for("state", state="live")
+        await server.stop(5.0)
+        states = [(await watcher.wait_for("state", state="waiting"))[1] for _ in range(14)]
+    assert max(state["retryInMs"] for state in states) > 10
 
 
 async def test_a_proxy_that_stalls_is_noticed() -> None:

@@ -195,13 +195,15 @@ async def test_whatever_is_killed_both_clients_have_the_truth_in_the_end(tmp_pat
 
 @asynccontextmanager
 async def followed(world: World, weather: Weather) -> AsyncIterator[list[Account]]:
-    """Both clients, each through a proxy of its own."""
+    """Both clients, each through a proxy of its own; each has a place among the events that it can lose."""
     async with (
         cutting_proxy(world.address, weather.plan) as one,
         cutting_proxy(world.address, weather.plan) as other,
         python_client(one.address) as python,
         js_client(other.address) as javascript,
     ):
+        for account in (python, javascript):
+            await account.until(lambda: bool(account.events))  # noqa: B023  awaited here
         weather.proxies = [one, other]
         yield [python, javascript]
 

@@ -64,9 +64,13 @@ def test_a_gap_is_told_once_though_nothing_comes_after_it() -> None:
     cache, state = Cache(), State(ALL[1:2])
     cache.put_event("main", 1, event_data(make_event()))
     Wire(cache, state).deliver()
+    too_large = make_event(details={"text": "x" * event_history.EVENTS_MAX_BYTES})
+    cache.put_event("main", 2, event_data(too_large))
+    assert Wire(cache, state).deliver() == [GapUpdate("main", cache.epoch, 2, 2)]
+    assert Wire(cache, state).deliver() == []
     restarted = Cache()
     restarted.put_statistics("main", statistics_data(make_statistics()))
-    assert Wire(restarted, state).deliver() == [GapUpdate("main", cache.epoch, 2, None)]
+    assert Wire(restarted, state).deliver() == [GapUpdate("main", cache.epoch, 3, None)]
     assert Wire(restarted, state).deliver() == []
 
 

@@ -16,7 +16,15 @@ from tcp_proxy import tcp_proxy
 from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin.audit import Audit
 from passivbot_ws_plugin.cache import Cache
-from passivbot_ws_plugin.client import EventUpdate, GapUpdate, Live, Lost, StatisticsUpdate, Timing
+from passivbot_ws_plugin.client import (
+    Connecting,
+    EventUpdate,
+    GapUpdate,
+    Live,
+    Lost,
+    StatisticsUpdate,
+    Timing,
+)
 from passivbot_ws_plugin.messages import event_data, statistics_data
 from passivbot_ws_plugin.server import Server
 from passivbot_ws_plugin.settings import parse_settings
@@ -45,6 +53,22 @@ async def test_a_restart_of_the_server_is_told_and_survived() -> None:
         assert gap == GapUpdate("main", first.epoch, 2, None)
         assert isinstance(second, EventUpdate)
         assert second.epoch != first.epoch
+
+
+async def test_a_bot_that_a_restarted_server_does_not_know_of_again_is_not_current() -> None:
+    port, cache = free_port(), Cache()
+    cache.put_statistics("main", statistics_data(make_statistics()))
+    async with connect(f"ws://127.0.0.1:{port}") as client:
+        taker = Taker(client)
+        async with serving_on(port, cache):
+            await taker.a(StatisticsUpdate)
+            assert client.is_current("main")
+        async with serving_on(port, Cache()):
+            await taker.a(Live)
+            await client.ping()  # by now its subscription has begun
+            assert client.is_live
+            assert "main" in client.bots
+            assert not client.is_current("main")
 
 
 @asynccontextmanager
@@ -153,6 +177,23 @@ async def test_the_server_s_wish_to_wait_is_kept(status: int) -> None:
             lost = await Taker(client).a(Lost)
             assert lost.code == status
             assert 900 <= lost.retry_in_s <= 900.05
+
+
+async def test_it_does_not_come_before_the_pause_is_over() -> None:
+    came: list[float] = []
+    async with (
+        impostor(status=503, headers={"Retry-After": "1"}) as (address, _),
+        tcp_proxy(address) as proxy,
+    ):
+        proxy.cut_after = lambda: came.append(asyncio.get_running_loop().time())
+        async with connect(proxy.url) as client:
+            taker = Taker(client)
+            for _ in range(2):
+                await taker.a(Lost)
+            assert [update for update in taker.taken if isinstance(update, Connecting)] == [
+                Connecting(1), Connecting(2)
+            ]  # fmt: skip
+    assert came[1] - came[0] >= 1.0
 
 
 async def test_a_locked_address_is_told_how_long_to_wait_and_does() -> None:

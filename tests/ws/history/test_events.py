@@ -64,11 +64,16 @@ def test_what_was_before_the_first_one_is_not_lost() -> None:
     assert due(history, 0) == [("event", 57, 57)]
 
 
-def test_so_many_are_kept_and_the_rest_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "EVENTS_MAX", 3)
+def test_1024_are_kept_and_the_rest_is_a_gap() -> None:
     history = EventHistory("main", "e")
-    put(history, 1, 2, 3, 4, 5)
-    assert due(history, 1) == [("gap", 2, 2), ("event", 3, 3), ("event", 4, 4), ("event", 5, 5)]
+    put(history, *range(1, 1_031))
+    assert due(history, 1) == [("gap", 2, 6), *(("event", seq, seq) for seq in range(7, 1_031))]
+
+
+def test_1_mib_is_kept_and_the_rest_is_a_gap() -> None:
+    history = EventHistory("main", "e")
+    put(history, *range(1, 10), details={"text": "x" * 200_000})
+    assert due(history, 1) == [("gap", 2, 4), *(("event", seq, seq) for seq in range(5, 10))]
 
 
 def test_one_that_is_too_large_to_be_kept_is_a_gap_at_once() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ from hypothesis import strategies as st
 from passivbot_hooks import Position
 from passivbot_hooks.testing import make_statistics
 from passivbot_ws_plugin.history import StatisticsHistory
-from passivbot_ws_plugin.history import statistics as module
 from passivbot_ws_plugin.keyed import from_keyed, to_keyed
 from passivbot_ws_plugin.merge_patch import apply
 from passivbot_ws_plugin.messages import StatisticsData, statistics_data
@@ -94,7 +94,7 @@ def test_who_is_at_the_latest_gets_nothing_and_who_is_nowhere_the_state() -> Non
     [
         {"upnl": None},  # a null
         {"positions": (*HELD, Position("NEW", "long", None, 1.0))},  # a null within
-        {"positions": tuple(Position(p.symbol, "short", 2.0, 3.0) for p in HELD)},  # more than half
+        {"positions": tuple(replace(position, side="short") for position in HELD)},  # more than half
         {"positions": (*HELD, HELD[0])},  # two of one key
     ],
 )
@@ -116,17 +116,24 @@ def test_a_position_that_went_and_came_back_comes_whole() -> None:
     assert told(history.update(2))["type"] == "statistics_delta"
 
 
-def test_so_many_patches_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def bases(history: StatisticsHistory) -> list[int]:
+    """The places from which a delta leads to the latest state."""
+    updates = {base: told(history.update(base)) for base in range(1, history.seq)}
+    return [base for base, update in updates.items() if update["type"] == "statistics_delta"]
+
+
+def test_128_changes_are_kept() -> None:
     history = StatisticsHistory("main", "e")
-    for number in range(module.PATCHES_MAX + 2):
+    for number in range(131):
         put(history, balance=float(number))
-    oldest = history.seq - module.PATCHES_MAX
-    assert told(history.update(oldest))["base"] == oldest
-    assert history.update(oldest - 1) is history.snapshot
-    monkeypatch.setattr(module, "PATCHES_MAX_BYTES", 200)
-    put(history, balance=-1.0)
-    kept = [base for base in range(1, history.seq) if history.update(base) is not history.snapshot]
-    assert 1 <= len(kept) < 20
+    assert bases(history) == list(range(3, 131))
+
+
+def test_1_mib_of_changes_is_kept() -> None:
+    history = StatisticsHistory("main", "e")
+    for number in range(9):
+        put(history, exchange="x" * 800_000, version=str(number) * 200_000)
+    assert bases(history) == [4, 5, 6, 7, 8]
 
 
 @st.composite

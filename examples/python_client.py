@@ -45,7 +45,7 @@ async def watch(client: Client, address: str) -> None:
     async for update in client:
         match update:
             case StatisticsUpdate(bot=bot, data=data):
-                print(f"{bot} {data.status}: {figures(data)}", flush=True)
+                print(plain(f"{bot} {data.status}: {figures(data)}"), flush=True)
                 is_shown = True
             case EventUpdate(bot=bot, data=event):
                 print(f"{bot} {happening(event)}", flush=True)
@@ -72,7 +72,12 @@ def figures(data: StatisticsData) -> str:
 def happening(event: EventData) -> str:
     when = datetime.fromtimestamp(event.timestamp / 1000, UTC).isoformat(timespec="milliseconds")
     details = (f"{name}={detail(value)}" for name, value in event.details.items())
-    return " ".join(part for part in (when, event.kind, event.symbol, event.side, *details) if part)
+    return plain(" ".join(part for part in (when, event.kind, event.symbol, event.side, *details) if part))
+
+
+def plain(text: str) -> str:
+    """Nothing in it moves the cursor, begins a line or turns the text around."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def amount(value: float | None) -> str:

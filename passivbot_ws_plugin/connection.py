@@ -34,6 +34,10 @@ _AT_ONCE_BYTES: Final = 4096
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
+#: The longest request, bytes. The library takes 128 headers of 8 KiB: a megabyte of each stranger, and of
+#: those too that wait to be turned away.
+_HEAD_MAX_BYTES: Final = 32_768
+
 _log = get_logger(__name__)
 
 
@@ -51,6 +55,7 @@ class Connection(Arrival):
     window_bits: int | None = None
     _is_ending = False
     _head_tail: bytes = b""  # the last bytes of the request so far
+    _head_bytes = 0  # of the request so far
     _early: bytes = b""
     _is_shareable = False  # whether its frames are those of others
     _own_descriptor: int | None = None  # to be written to whenever the transport has nothing to send
@@ -79,6 +84,10 @@ class Connection(Arrival):
         self._has_spoken = True
         if self.response is None and not self.protocol.eof_sent:  # not answered, nor refused unanswered
             size = self._head_size(data)
+            self._head_bytes += size
+            if self._head_bytes > _HEAD_MAX_BYTES:
+                self.refuse("bad handshake")
+                return
             data, self._early = data[:size], self._early + data[size:]
         for begin in range(0, len(data), _AT_ONCE_BYTES):
             if self._is_ending or self.transport.is_closing():

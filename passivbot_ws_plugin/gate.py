@@ -40,6 +40,9 @@ class Gate(Generic[Guest]):
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        # Whatever these two take, a quarter of all places is left for the owner.
+        self._strangers_max = min(limits.unauthenticated, max(1, limits.connections // 2))
+        self._limited_max = max(1, limits.connections * 3 // 4 - self._strangers_max)
         self._all: Counter[str] = Counter()
         self._strangers: dict[str, dict[Guest, None]] = {}  # by address; of each the oldest first
         self._keys: dict[Guest, str] = {}  # of those that logged in with one that is limited
@@ -81,7 +84,7 @@ class Gate(Generic[Guest]):
             return Turned(HTTPStatus.TOO_MANY_REQUESTS, "unauthenticated_per_address")
         if self._all.total() >= limits.connections:
             return Turned(HTTPStatus.SERVICE_UNAVAILABLE, "connections")
-        if sum(map(len, self._strangers.values())) >= limits.unauthenticated:
+        if sum(map(len, self._strangers.values())) >= self._strangers_max:
             return _NO_PLACE
         return None
 
@@ -91,13 +94,13 @@ class Gate(Generic[Guest]):
         Args:
             guest: It.
             peer: Its address.
-            limited_key: Its key part; None: that of the owner, who may have all places. Of a quarter of
-                them nobody else may have one.
+            limited_key: Its key part; None: that of the owner, who may have all places. All others and
+                the strangers leave a quarter of them.
         """
         if limited_key is not None:
-            limits = self._limits
-            is_too_many = list(self._keys.values()).count(limited_key) >= limits.connections_per_key
-            if is_too_many or len(self._keys) >= max(1, limits.connections * 3 // 4):
+            held = list(self._keys.values()).count(limited_key)
+            is_too_many = held >= self._limits.connections_per_key
+            if is_too_many or len(self._keys) >= self._limited_max:
                 return False
             self._keys[guest] = limited_key
         self._forget_stranger(guest, peer)

@@ -21,12 +21,12 @@ class TokenBucket:
         self._tokens = float(burst)
         self._filled_at = clock()
 
-    def take(self) -> bool:
-        """Take one; False if there is none."""
-        now = self._clock()
+    def take(self, count: int = 1) -> bool:
+        """Take so many, or all that it can hold; False, and none is taken, if there are not so many."""
+        now, count = self._clock(), min(count, self._burst)
         self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate_per_s)
         self._filled_at = now
-        if self._tokens < 1:
+        if self._tokens < count:
             return False
-        self._tokens -= 1
+        self._tokens -= count
         return True

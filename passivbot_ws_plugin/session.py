@@ -36,6 +36,9 @@ from .messages import (
 )
 from .rate import TokenBucket
 
+#: So many characters of a message are one of those that a client may send; a longer one counts as more.
+MESSAGE_UNIT: Final = 8192
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -110,7 +113,8 @@ class Session:
     def receive(self, frame: str | bytes) -> Answer:
         """Answer a frame."""
         try:
-            if not self._rate.take():  # before it is parsed: that is the work that is limited
+            # Before it is parsed, which is the work that is limited, and grows with the length.
+            if not self._rate.take(1 + len(frame) // MESSAGE_UNIT):
                 raise ProtocolError("rate_limited", "too many messages; send fewer")
             return self._answer(decode(frame))
         except ProtocolError as exc:

@@ -228,13 +228,14 @@ def _host(value: object) -> str:
         raise SettingsError(
             "live.websocket_host", f"must be an address to bind, such as {DEFAULT_HOST}, not {_shown(value)}"
         )
-    if re.search(r"[\s,]", value.strip()):  # not shown: the rest of its line may hold the password
+    host = value.strip()
+    if re.fullmatch(r"[\w.:%-]+", host) is None:  # not shown: the rest of its line may hold the password
         raise SettingsError(
             "live.websocket_host",
             f"must be one address to bind, such as {DEFAULT_HOST}; put it in quotes: a string without them "
             "goes on to the end of its line",
         )
-    return value.strip()
+    return host
 
 
 def _port(value: object) -> int:

@@ -4,7 +4,7 @@
 import process from "node:process";
 
 import { findPassword, readArguments, refuse } from "./arguments.mjs";
-import { detail } from "./figures.mjs";
+import { detail, plain } from "./figures.mjs";
 import { connect } from "./passivbot-client.mjs";
 
 /** @typedef {import("./types.mjs").Statistics} Statistics */
@@ -39,11 +39,21 @@ const connection = open({
   onEvent: flags.events ? tellEvent : undefined,
   onGap: flags.events ? tellGap : undefined,
   onError({ message, code, channel }) {
-    console.error(`server: ${message}`);
+    complain(`server: ${message}`);
     if (code === "forbidden" && channel !== "events") skip("statistics");
   },
 });
 process.on("SIGINT", () => end(0));
+
+/** @param {string} line */
+function print(line) {
+  console.log(plain(line));
+}
+
+/** @param {string} line */
+function complain(line) {
+  console.error(plain(line));
+}
 
 /** @param {import("./types.mjs").ConnectionState} state */
 function tellState({ state, reason, retryInMs }) {
@@ -53,14 +63,14 @@ function tellState({ state, reason, retryInMs }) {
   } else if (state === "waiting") {
     // A certificate does not mend itself.
     const isLast = isOneTry || /certificate/i.test(reason ?? "");
-    console.error(isLast && !isOneTry ? reason : `${reason?.replace(SAID_WHEN, "")}; ${when(retryInMs ?? 0)}`);
+    complain(isLast && !isOneTry ? (reason ?? "") : `${reason?.replace(SAID_WHEN, "")}; ${when(retryInMs ?? 0)}`);
     if (/certificate|network error/i.test(reason ?? "") && url.startsWith("wss://")) {
-      console.error("If its certificate is your own, name it: NODE_EXTRA_CA_CERTS=cert.pem node cli.mjs ...");
+      complain("If its certificate is your own, name it: NODE_EXTRA_CA_CERTS=cert.pem node cli.mjs ...");
     }
     if (isLast) end(1);
   } else if (state === "ended") {
     if (exitCode === null) {
-      console.error(`${reason}; trying again will not help`);
+      complain(`${reason}; trying again will not help`);
     }
     process.exitCode = exitCode ?? 1;
     process.removeAllListeners("SIGINT"); // nothing is left to be done
@@ -82,18 +92,18 @@ async function ask() {
   try {
     if (flags.list) {
       for (const bot of await connection.listBots()) {
-        console.log(describe(bot));
+        print(describe(bot));
       }
       done("list");
     } else if (waitingFor.has("config") || (flags.config && !flags.once)) {
       flags.config = false; // once, however often it comes back
       const { config } = await connection.getConfig({ bot: flags.bot?.[0] });
-      console.log(JSON.stringify(config, null, 2));
+      JSON.stringify(config, null, 2).split("\n").forEach(print);
       done("config");
     }
   } catch (error) {
     if (exitCode !== null) return; // it was we who left
-    console.error(`server: ${/** @type {Error} */ (error).message}`);
+    complain(`server: ${/** @type {Error} */ (error).message}`);
     if (isOneTry) end(1);
   }
 }
@@ -116,7 +126,7 @@ async function lookForBots() {
     }
     const others = bots.filter((bot) => !wanted.includes(bot)).map(({ bot }) => bot);
     const there = others.length > 0 ? `; there is ${others.join(", ")}` : "";
-    console.error(`connected; nothing is known of ${flags.bot?.join(", ") ?? "any bot"} yet${there}`);
+    complain(`connected; nothing is known of ${flags.bot?.join(", ") ?? "any bot"} yet${there}`);
     if (flags.once) end(1);
   } catch {
     // a server of the published interface says it by itself
@@ -129,7 +139,7 @@ async function lookForBots() {
  */
 function tellStatistics(data, { bot }) {
   if (exitCode !== null || (flags.once && !waitingFor.has("statistics"))) return;
-  console.log(
+  print(
     `${bot ?? "main"} ${data.status ?? "unknown"}: balance ${amount(data.balance)} ${data.quote ?? ""}`.trimEnd() +
       `, upnl ${amount(data.upnl)}, positions ${data.positions.length}, open orders ${data.open_orders_count ?? "?"}`,
   );
@@ -143,12 +153,12 @@ function tellStatistics(data, { bot }) {
 function tellEvent({ timestamp, kind, symbol, side, details }, { bot }) {
   const where = [symbol, side].filter(Boolean).join(" ");
   const what = Object.entries(details).map(([name, value]) => `${name}=${detail(value)}`);
-  console.log([`${bot} ${new Date(timestamp).toISOString()} ${kind}`, where, ...what].filter(Boolean).join(" "));
+  print([`${bot} ${new Date(timestamp).toISOString()} ${kind}`, where, ...what].filter(Boolean).join(" "));
 }
 
 /** @param {import("./types.mjs").Gap} gap */
 function tellGap({ bot, first, last }) {
-  console.log(`${bot}: events ${first} to ${last ?? "?"} are lost`);
+  print(`${bot}: events ${first} to ${last ?? "?"} are lost`);
 }
 
 /** @param {string} what */
@@ -190,7 +200,7 @@ async function findWebSocket() {
     return (await import("ws")).WebSocket;
   } catch {
     const folder = import.meta.dirname ?? "this folder";
-    console.error(`this Node has no WebSocket of its own; run "npm install --omit=dev" in ${folder}`);
+    complain(`this Node has no WebSocket of its own; run "npm install --omit=dev" in ${folder}`);
     return process.exit(1);
   }
 }

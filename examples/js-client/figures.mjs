@@ -12,3 +12,12 @@ const DIGITS = 8;
 export function detail(value) {
   return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(DIGITS))) : String(value);
 }
+
+/**
+ * A text fit for a line of a terminal: nothing in it moves the cursor, begins a line or turns the text around.
+ * @param {string} text somebody else's
+ * @returns {string}
+ */
+export function plain(text) {
+  return text.replace(/\p{C}/gu, "\ufffd");
+}

@@ -61,12 +61,17 @@ function tokenLogin(password, publicKeyPart) {
 function scramLogin(password, publicKeyPart) {
   /** @type {ScramClient} */
   let client;
+  let isAnswered = false; // each answer is some 100 ms of work, or seconds if the server asks for it
   return {
     async begin() {
       client = new ScramClient(publicKeyPart, password);
       return { type: "hello", mechanism: "SCRAM-SHA-256", data: client.first() };
     },
     async answer(data) {
+      if (isAnswered) {
+        throw new Error("the server sent a second challenge, which would only keep this client busy");
+      }
+      isAnswered = true;
       return { type: "auth", data: await client.final(data) };
     },
     verify(data) {

@@ -87,10 +87,11 @@ async function tellOfSilence() {
 /** Statistics may come faster than a page is drawn: what is drawn is the latest. */
 function draw() {
   note("");
-  for (const [bot, { data, epoch }] of latest) {
+  const states = [...latest];
+  latest.clear(); // before: one that cannot be drawn is not to be the last one
+  for (const [bot, { data, epoch }] of states) {
     showStatistics(bot, data, epoch);
   }
-  latest.clear();
 }
 
 /** Where its name belongs. @param {string} bot */

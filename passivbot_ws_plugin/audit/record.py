@@ -19,6 +19,8 @@ from typing import Any, Final, Literal
 
 import structlog
 
+from passivbot_ws_plugin.addresses import network
+
 from .file import AuditFile
 from .flood import Counted, Flood
 from .sinks import Sinks
@@ -164,7 +166,8 @@ class Audit:
         if event not in _NEVER_COUNTED:
             now = self._clock()
             self.flush(now)
-            if not self._flood.admits(visitor.peer, event, fields, now):
+            # By network: a household has 2**64 addresses, and a line from each would fill the file.
+            if not self._flood.admits(network(visitor.peer), event, fields, now):
                 return self.failure is None
         return self._write(fields)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from .chain import BROKEN, START, Flaw, Head, Link, misplaced, unseal
 from .store import last_line_of, open_to_read, read_head, read_key, read_lines, rotated
+
+#: How often a fault is looked at again that a rotation meanwhile may have made up.
+_TRIES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +88,26 @@ def verify_lines(
 def verify(path: Path) -> Report:
     """Check one file of an audit log: the current one, or a rotated one (``.1``, ``.2`` and so on).
 
-    The current one's end is compared with the head, a rotated one's with the beginning of the
+    The newest file's end is compared with the head, an older one's with the beginning of the
     next newer file; a beginning within the chain with the end of the next older file. Only the
-    oldest file may lack that: see `Report.is_anchored`. The file may be written to meanwhile.
+    oldest file may lack that: see `Report.is_anchored`. The log may be written to and rotated meanwhile.
 
     Raises:
         OSError: The file, its key or a file beside it cannot be read.
     """
     base, number = _place(path)
+    for _ in range(_TRIES - 1):
+        before = _files_of(base)
+        try:
+            report = _verify(path, base, number)
+        except FileNotFoundError:  # in the middle of a rotation, perhaps
+            continue
+        if report.fault is None or _files_of(base) == before:
+            return report
+    return _verify(path, base, number)
+
+
+def _verify(path: Path, base: Path, number: int) -> Report:
     key = read_key(base)
     # The head before the lines and once more after them: the writer may go on meanwhile, and
     # what it writes between the two is neither cut off nor too much.
@@ -104,11 +121,9 @@ def verify(path: Path) -> Report:
         # At least one older file is always kept, so this one's beginning was cut off.
         text = f"begins with record {report.first.seq}; those before it, or the older file, were removed"
         return Report(fault=Fault(1, Flaw("removed", text)))
-    newer = _first_line(rotated(base, number - 1)) if number else b""
+    newer = _beginning_of_newer(base, number)
     if newer:
         flaw = _end_against_newer(report, unseal(newer, key))
-    elif number > 1:
-        flaw = None  # the next newer file is not there
     else:
         flaw = _end_against_head(report, older, head, read_head(base, key))
     return report if flaw is None else replace(report, fault=Fault(report.records + 1, flaw))
@@ -129,11 +144,25 @@ def _place(path: Path) -> tuple[Path, int]:
     return path.with_name(name), int(number)
 
 
+def _files_of(base: Path) -> dict[int, int]:
+    """The files of a log by how old they are, with what tells one from another: a rotation renames them."""
+    names = re.compile(re.escape(base.name) + r"(?:\.([1-9][0-9]{0,8}))?")
+    with os.scandir(base.parent) as entries:
+        found = ((names.fullmatch(entry.name), entry.inode()) for entry in entries)
+        return {int(match[1] or 0): inode for match, inode in found if match is not None}
+
+
 def _end_of_older(base: Path, number: int, key: bytes) -> Head | None:
-    # One number may be missing: a rotation renames .1 to .2 before it renames the log to .1.
-    line = last_line_of(rotated(base, number + 1)) or last_line_of(rotated(base, number + 2))
+    # Of the next one that is there, whatever its number: what was removed between is missed so.
+    older = sorted(other for other in _files_of(base) if other > number)
+    line = next(filter(None, (last_line_of(rotated(base, other)) for other in older)), None)
     link = None if line is None else unseal(line, key)
     return link.head if isinstance(link, Link) else None
+
+
+def _beginning_of_newer(base: Path, number: int) -> bytes:
+    newer = sorted((other for other in _files_of(base) if other < number), reverse=True)
+    return next(filter(None, (_first_line(rotated(base, other)) for other in newer)), b"")
 
 
 def _first_line(path: Path) -> bytes:

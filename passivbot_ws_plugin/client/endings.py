@@ -121,7 +121,7 @@ def retry_after_s(value: str | None, now: datetime) -> float:
         return float(value)
     try:
         return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (ValueError, TypeError):  # no date; or one without a zone
+    except (ValueError, TypeError, OverflowError):  # no date; one without a zone; one beyond the calendar
         return 0.0
 
 

@@ -68,14 +68,14 @@ def decode(frame: str | bytes) -> Incoming | None:
             return None
         # msgspec's text names the place in the message and the types, not the value.
         raise UnusableError(f"the server sent a message that does not hold: {exc}") from exc
-    except (msgspec.DecodeError, UnicodeError) as exc:
-        raise UnusableError("the server sent something that is not JSON") from exc
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
+        raise UnusableError("the server sent something that is not JSON, or nests too deep") from exc
 
 
 def _is_of_unknown_type(frame: str | bytes) -> bool:
     try:
         return _type_decoder.decode(frame).type not in _KNOWN
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
 
 
@@ -84,5 +84,7 @@ def answered_id(message: Incoming) -> str | int | None:
     raw = getattr(message, "id", UNSET)
     if raw is UNSET:
         return None
-    value = msgspec.json.decode(raw)
-    return value if isinstance(value, str | int) else None
+    try:
+        return msgspec.json.decode(raw, type=str | int)
+    except msgspec.ValidationError:  # none of ours
+        return None

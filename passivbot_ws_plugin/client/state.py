@@ -180,7 +180,7 @@ class State:
         try:
             keyed = merge_patch.apply(msgspec.json.decode(delta.patch, type=dict[str, Any]), keyed)
             data = from_keyed(keyed)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, RecursionError):
             return None, self._misfit(bot)
         return self._hold(bot, delta.epoch, delta.seq, data, keyed), []
 

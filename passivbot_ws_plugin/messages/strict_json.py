@@ -46,18 +46,18 @@ def _finite_float(text: str) -> float:
     return value
 
 
-#: A JSON string, or the rest of the text after one that does not end.
-_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+#: A JSON string, or the rest of the text after one that does not end; or anything else that is no bracket.
+_NO_BRACKETS: Final = re.compile(r'"(?:[^"\\]+|\\.)*"?|[^"\[\]{}]+', re.DOTALL)
 
 
 def _is_too_deep(text: str) -> bool:
     """Whether brackets nest too deep. Before parsing: how deep a parser can go differs by its version."""
     depth = 0
-    for character in _STRING.sub("", text):
+    for character in _NO_BRACKETS.sub("", text):
         if character in "[{":
             depth += 1
             if depth > DEPTH_MAX:
                 return True
-        elif character in "]}":
+        else:
             depth -= 1
     return False

@@ -231,6 +231,8 @@ def test_other_kinds_are_not_told(kind: str) -> None:
         raw("error.bot", ts="x"),
         raw("error.bot", ts=True),
         raw("error.bot", ts=float("nan")),
+        raw("error.bot", ts=9e15),  # no calendar has that: neither client could write it down
+        raw("error.bot", ts=-1),
     ],
 )
 def test_a_line_without_the_shape_of_an_event_is_refused(event: dict[str, Any]) -> None:

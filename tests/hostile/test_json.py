@@ -175,6 +175,25 @@ async def test_odd_json_is_answered(sent: str, answer: dict[str, Any]) -> None:
         assert await client.message() == answer
 
 
+async def test_a_long_message_counts_as_several() -> None:
+    # One costs some 15 ms, and all that a client may say at once would be a pause of a third of a second.
+    long = text({"type": "ping", "x": [{}] * 15_000})
+    limits = {"messages_per_s": 0.001, "messages_burst": 20}
+    async with besieged(("auth.success", "accepted"), stays=True, limits=limits) as siege:
+        client = await siege.client()
+        await client.send(long * 3 + text({"type": "ping"}) * 2)
+        answers = [(await client.message())["type"] for _ in range(5)]
+        assert answers == ["pong", "pong", "error", "pong", "pong"]
+
+
+async def test_the_longest_message_is_answered_however_few_are_allowed() -> None:
+    limits = {"messages_burst": 1}
+    async with besieged(("auth.success", "accepted"), stays=True, limits=limits) as siege:
+        client = await siege.client()
+        await client.send(text({"type": "ping", "x": "x" * 65_000}))
+        assert await client.message() == {"type": "pong"}
+
+
 @pytest.mark.parametrize("bot", ["", "x" * 60_000, "../main", "\ud800", "__class__", "main\0"])
 async def test_a_bot_that_there_is_not(bot: str) -> None:
     async with besieged(("auth.success", "accepted"), stays=True) as siege:

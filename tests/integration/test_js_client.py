@@ -204,6 +204,8 @@ async def test_cli_prints_events() -> None:
             await asyncio.to_thread(cli.wait_for, r"^main running: balance")
             put_event(server, cache, 1, fee=-0.019979999999999998)
             await asyncio.to_thread(cli.wait_for, r"^main 2023-\S+Z fill \S+ long number=1 fee=-0\.01998$")
+            put_event(server, cache, 2, order_type="\x1b[2J\nforged")
+            await asyncio.to_thread(cli.wait_for, r"^main \S+ fill .* order_type=\ufffd\[2J\ufffdforged$")
             assert await asyncio.to_thread(cli.end, signal.SIGINT) == 0
 
 

@@ -115,6 +115,23 @@ async def test_an_impostor_is_not_believed_and_not_tried_again() -> None:
     assert told[-1][1]["reason"].startswith("the server did not prove that it knows the password")
 
 
+async def test_a_second_challenge_is_not_answered() -> None:
+    # Each answer may be a million rounds of a hash: some hundred would keep a client busy for minutes.
+    heard: list[dict[str, Any]] = []
+
+    async def talk(connection: ServerConnection) -> None:
+        nonce = (await hear(connection))["data"].rpartition("r=")[2]
+        for _ in range(2):
+            await say(connection, type="challenge", data=f"r={nonce}more,s=QUFB,i=1000000")
+        heard.extend([json.loads(frame) async for frame in connection])
+
+    async with other_server(talk) as address, watching(address) as watcher:
+        told = await watcher.rest()
+    assert told[-1][1]["state"] == "ended"
+    assert told[-1][1]["reason"].startswith("the server sent a second challenge")
+    assert not heard
+
+
 async def test_a_success_before_the_proof_is_not_believed() -> None:
     async def talk(connection: ServerConnection) -> None:
         await hear(connection)

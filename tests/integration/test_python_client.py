@@ -66,6 +66,8 @@ async def test_it_prints_events_if_asked_to() -> None:
                 client.wait_for,
                 r"^main 2023-03-15T\S+ fill BTC/USDT:USDT long number=1 fee=-0\.01998 price=25000$",
             )
+            put_event(server, cache, 2, order_type="\x1b[2J\nforged")
+            await asyncio.to_thread(client.wait_for, r"^main \S+ fill .* order_type=\ufffd\[2J\ufffdforged$")
 
 
 def test_it_says_why_it_was_not_let_in_and_nothing_else(server: Credentials) -> None:

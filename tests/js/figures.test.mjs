@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { detail } from "../../examples/js-client/figures.mjs";
+import { detail, plain } from "../../examples/js-client/figures.mjs";
 
 test("a detail has the digits that are its own, and everything else stays as it is", () => {
   for (const [value, text] of [
@@ -18,4 +18,9 @@ test("a detail has the digits that are its own, and everything else stays as it 
   ]) {
     assert.equal(detail(value), text);
   }
+});
+
+test("a line is a line, whatever is in it", () => {
+  assert.equal(plain("a\u001b[2Jb\nc\u009b\u202ed\ud800"), "a\ufffd[2Jb\ufffdc\ufffd\ufffdd\ufffd");
+  assert.equal(plain("BTC/USDT:USDT 0.1 é 交易 🚀"), "BTC/USDT:USDT 0.1 é 交易 🚀");
 });

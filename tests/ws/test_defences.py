@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 from raw import CONTINUATION, PING, PONG, TEXT, frame, raw
@@ -38,6 +39,15 @@ async def test_too_many_in_all_is_503(cache: Cache) -> None:
     async with serving(cache, limits={"connections": 1}) as (_, address):
         async with logged_in(address), raw(address) as second:
             assert await second.upgrade() == 503
+
+
+async def test_strangers_do_not_take_every_place_however_few_there_are(cache: Cache) -> None:
+    async with serving(cache, limits={"connections": 8}) as (_, address), AsyncExitStack() as exits:
+        for number in range(8):
+            stranger = await exits.enter_async_context(raw(address, source=f"127.0.0.{66 + number // 4}"))
+            await stranger.upgrade()
+        async with logged_in(address):
+            pass
 
 
 async def test_failures_lock_the_address_and_a_success_from_it_has_to_wait(cache: Cache) -> None:

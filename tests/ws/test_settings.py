@@ -245,6 +245,21 @@ def test_a_password_file_that_is_no_file_is_refused_and_waits_for_nobody(tmp_pat
             parse_settings(config(websocket_password=f"file:{path}"))
 
 
+@pytest.mark.parametrize(
+    "live",
+    [
+        {"websocket_host": '0.0.0.0, api_password: "swallowed"'},
+        {"websocket_password": 'env:NAME, api_password: "swallowed"'},
+        {"websocket_password": "file:/there/is/none, api_password: swallowed"},
+    ],
+    ids=["host", "env", "file"],
+)
+def test_an_error_does_not_repeat_the_rest_of_a_line(live: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="in quotes") as raised:
+        parse_settings(config(**live))
+    assert "swallowed" not in str(raised.value)
+
+
 def test_a_colon_in_a_password_is_a_password() -> None:
     assert (
         parse_settings(config(websocket_password="pass:word and more")).credentials[0].password

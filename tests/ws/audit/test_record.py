@@ -199,6 +199,15 @@ def test_many_addresses_are_counted_under_one_entry(audit: Audit, path: Path) ->
     assert verify(path).fault is None
 
 
+def test_a_household_of_ipv6_addresses_is_one_flood(audit: Audit, path: Path) -> None:
+    for number in range(1, 10):
+        fail(audit, peer=f"2001:db8::{number}")
+    fail(audit, peer="2001:db8:0:1::1")
+    audit.close()
+    found = [(entry["peer"], entry.get("count")) for entry in on_file(path)]
+    assert found == [("2001:db8::1", None), ("2001:db8:0:1::1", None), ("2001:db8::9", 8)]
+
+
 def test_no_setting_of_the_host_silences_the_file(audit: Audit, path: Path) -> None:
     class Hostile(dict[str, object]):
         def __init__(self, *arguments: object) -> None:

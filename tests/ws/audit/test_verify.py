@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,10 +133,37 @@ def test_a_whole_file_taken_out_is_named(tmp_path: Path) -> None:
     path = rotated_thrice(tmp_path)
     rotated(path, 2).unlink()
     assert fault(rotated(path, 1)) == (1, "removed")
-    assert fault(rotated(path, 3)) is None  # its neighbour is not there to be compared
+    assert fault(rotated(path, 3)) == (3, "truncated")
     rotated(path, 3).rename(rotated(path, 2))
     assert fault(rotated(path, 1)) == (1, "removed")
     assert fault(rotated(path, 2)) == (3, "truncated")
+
+
+def test_several_files_taken_out_from_between_are_named_on_both_sides(tmp_path: Path) -> None:
+    path = written(tmp_path / "audit.jsonl", 12, max_bytes=600)
+    for number in (2, 3):
+        rotated(path, number).unlink()
+    assert [fault(rotated(path, number)) for number in (0, 1, 4, 5)] == [
+        None, (1, "removed"), (3, "truncated"), None,
+    ]  # fmt: skip
+
+
+def test_a_rotation_meanwhile_is_no_fault(tmp_path: Path) -> None:
+    path = written(tmp_path / "audit.jsonl", 2000, max_bytes=100_000)
+    is_over = threading.Event()
+
+    def write_on() -> None:
+        with AuditFile(path, max_bytes=100_000, keep=9) as file:
+            while not is_over.is_set():
+                file.append(RECORD)
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    try:
+        assert {fault(rotated(path, number % 3)) for number in range(90)} == {None}
+    finally:
+        is_over.set()
+        writer.join()
 
 
 def test_all_older_files_taken_out_is_named(tmp_path: Path) -> None:

@@ -46,6 +46,13 @@ async def test_a_server_that_says_no_and_nothing_more_is_tried_once() -> None:
         assert proxy.connections == 1
 
 
+async def test_a_date_beyond_the_calendar_is_no_end() -> None:
+    headers = {"Retry-After": "Mon, 01 Jan 99999999999999 00:00:00 GMT"}
+    async with impostor(status=503, headers=headers) as (address, _), connect(address) as client:
+        lost = await Taker(client).a(Lost)
+        assert lost.code == 503
+
+
 async def test_a_key_that_is_taken_away_ends_it() -> None:
     async with watching() as (server, _, proxy, _, taker):
         server.use(make_settings("another password of some length"))

@@ -11,7 +11,7 @@ from passivbot_hooks.errors import UnusableFileError
 from passivbot_hooks.models import Event, EventKind, Side
 
 from .kinds import TRANSLATIONS
-from .values import number, whole, words
+from .values import moment, number, whole, words
 
 #: How many fills are remembered, so that none is told twice.
 FILLS_REMEMBERED: Final = 4_096
@@ -58,11 +58,11 @@ class Translator:
         translation = TRANSLATIONS.get(kind) if isinstance(kind, str) else None
         if translation is None:
             return None
-        timestamp, payload = whole(raw.get("ts")), raw.get("payload")
+        timestamp, payload = moment(raw.get("ts")), raw.get("payload")
         if timestamp is None or not isinstance(payload, dict):
             raise UnusableFileError(f"{kind}: without a time or a payload")
         if translation.kind == "fill":
-            timestamp = whole(payload.get("timestamp")) or timestamp
+            timestamp = moment(payload.get("timestamp")) or timestamp
         if translation.kind in _STAGES:
             if not self._is_next_stage(translation.kind, payload, timestamp):
                 return None

@@ -9,6 +9,9 @@ from typing import Any, Final
 #: A longer text is cut.
 TEXT_MAX: Final = 200
 
+#: The end of the year 9999: beyond it, neither Python nor JavaScript can write a time down.
+_MOMENT_MAX_MS: Final = 253_402_300_799_999
+
 
 def number(value: object) -> float | None:
     """A finite number; None for all else, booleans and NaN too."""
@@ -24,6 +27,12 @@ def whole(value: object) -> int | None:
     """A finite number without its fraction: Passivbot writes some times as floats."""
     finite = number(value)
     return None if finite is None else int(finite)
+
+
+def moment(value: object) -> int | None:
+    """A time, milliseconds since the epoch; None for all else, and for what no calendar has."""
+    ms = whole(value)
+    return ms if ms is not None and 0 <= ms <= _MOMENT_MAX_MS else None
 
 
 def words(value: object) -> str | None:

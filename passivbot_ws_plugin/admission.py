@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
-from websockets.protocol import Protocol
 
 from . import http
 from .arrival import Arrival
@@ -29,6 +27,7 @@ from .login import Admission, Asked, Login, Rejection, reject
 from .rate import TokenBucket
 from .settings import Settings
 from .throttle import Throttle
+from .unheard import LEFT, why_unheard
 
 #: The reason of a rejection that is no failure: the address has to wait.
 _LOCKED: Final = "address is locked"
@@ -38,9 +37,6 @@ _RECORD_S: Final = 5
 
 #: How often a limited key may log in, in the long run.
 _LOGINS_PER_S: Final = 1.0
-
-#: What a stranger who goes by itself stands for in the record.
-_LEFT: Final[tuple[AuditEvent, str]] = ("auth.disconnect", "left without an auth message")
 
 _log = get_logger(__name__)
 
@@ -135,7 +131,7 @@ class AdmissionControl:
             async with asyncio.timeout_at(deadline):
                 verdict = await self._hear(connection, login)
         except (TimeoutError, ConnectionClosed) as exc:
-            event, reason = _why_unheard(exc, connection.protocol)
+            event, reason = why_unheard(exc, connection.protocol)
             if event == "auth.failure":
                 self.throttle.failed(connection.host)
             self.record(event, reason, connection, visitor, method=login.method)
@@ -221,7 +217,7 @@ class AdmissionControl:
 
     def gone(self, connection: Arrival) -> None:
         """Put on record that one that asked rightly was gone before it was answered."""
-        self.record(*_LEFT, connection, connection.visitor())
+        self.record(*LEFT, connection, connection.visitor())
 
     def record(
         self,
@@ -250,25 +246,3 @@ class AdmissionControl:
 
 def _authenticator(settings: Settings) -> Authenticator:
     return Authenticator(settings.credentials, settings.options.auth.token)
-
-
-def _why_unheard(exc: TimeoutError | ConnectionClosed, protocol: Protocol) -> tuple[AuditEvent, str]:
-    """What a connection without a login stands for in the record."""
-    sent = protocol.close_sent
-    if sent is None and isinstance(exc, TimeoutError):
-        return "auth.timeout", "no auth message in time"
-    if sent is None or protocol.close_rcvd_then_sent:  # the peer ended it, or the network did
-        return _LEFT
-    # Sent before the deadline, even if the peer let that pass too before it closed.
-    return _WHY_CLOSED.get(sent.code, ("auth.disconnect", "server stopping"))
-
-
-#: What a close code that the server sent to a stranger stands for in the record.
-_WHY_CLOSED: Final[Mapping[int, tuple[AuditEvent, str]]] = {
-    1002: ("auth.failure", "broke the WebSocket protocol"),
-    1007: ("auth.failure", "broke the WebSocket protocol"),
-    1009: ("auth.failure", "message too large"),
-    1011: ("auth.disconnect", "stopped answering pings"),
-    CLOSE_THROTTLED: ("auth.failure", "too many frames"),
-    CLOSE_TRY_LATER: ("auth.disconnect", "made way for another address"),
-}

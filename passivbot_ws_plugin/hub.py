@@ -12,136 +12,19 @@ own, is asked of by its feeds, until it is in step again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol
 
-from .broadcast import BroadcastGroup, Line
+from .broadcast import BroadcastGroup
 from .cache import Cache
 from .close_codes import CLOSE_INTERNAL_ERROR
-from .feeds import Feed, StatisticsFeed
+from .feeds import Feed
 from .log import get_logger
 from .messages import Channel, Mode
 from .options import Limits
-from .prepared import Prepared
-
-#: So much is written to a client at once, bytes: a thousand events are not a thousand system calls.
-_BATCH_BYTES: Final = 65_536
-
-#: How often clients that fell behind are looked at, seconds.
-SWEEP_S: Final = 0.25
+from .subscriber import Subscriber
 
 _log = get_logger(__name__)
-
-
-class ClientLine(Line, Protocol):
-    """A connection, as far as the hub knows it."""
-
-    def drop(self, reason: str) -> None:
-        """Close it as too slow."""
-
-    def cut(self, code: int, reason: str) -> None:
-        """Close it."""
-
-
-class Client:
-    """A client that logged in, and its subscriptions."""
-
-    def __init__(self, line: ClientLine, limits: Limits, clock: Callable[[], float]) -> None:
-        self.line: Final = line
-        self._limits = limits
-        self._clock = clock
-        self._feeds: dict[Channel, Feed] = {}
-        self._behind_since: float | None = None
-
-    def subscribe(self, channel: Channel, feed: Feed) -> None:
-        """Have a channel from now on, in place of what it had of it; send what is due at once."""
-        self._feeds[channel] = feed
-        self.pump()
-
-    def unsubscribe(self, channel: Channel) -> None:
-        """Have nothing more of a channel."""
-        self._feeds.pop(channel, None)
-
-    def answer(self, payload: bytes) -> None:
-        """Send an answer to a request, whatever is buffered, up to the hard limit."""
-        self.line.push(Prepared(payload, is_secret=True))
-        self.check()
-
-    def touch(self, channel: Channel, bot: str) -> None:
-        """Send what is new of a bot; or later, if the client does not keep up or asked for a slower pace."""
-        feed = self._feeds.get(channel)
-        if feed is not None:
-            feed.touch(bot)
-            self._send(feed)
-
-    def pump(self) -> None:
-        """Look at what is unsent, and send what is due."""
-        self.check()
-        for feed in self._feeds.values():
-            self._send(feed)
-
-    def _send(self, feed: Feed) -> None:
-        if self.is_behind:
-            return
-        for batch in _batches(feed.due(self._clock())):
-            self.line.push(*batch)
-            self.check()
-            if self.is_behind:
-                return
-
-    def check(self) -> None:
-        """Look at what is unsent: note the client as behind or as caught up, or drop it."""
-        unsent = self.line.unsent_bytes()
-        if unsent <= self._limits.buffer_soft_bytes:
-            self._behind_since = None
-            return
-        now = self._clock()
-        if self._behind_since is None:
-            self._behind_since = now
-        if unsent > self._limits.buffer_hard_bytes:
-            self.line.drop("unsent bytes over buffer_hard_bytes")
-        elif now - self._behind_since > self._limits.buffer_soft_s:
-            self.line.drop("unsent bytes over buffer_soft_bytes for too long")
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether it had too much unsent when last looked at."""
-        return self._behind_since is not None
-
-    def wait_s(self) -> float | None:
-        """When it is to be looked at again, though no bot has anything new; None: it need not be."""
-        if self.is_behind:
-            return SWEEP_S
-        dues = [due for feed in self._feeds.values() if (due := feed.due_at()) is not None]
-        return max(0.0, min(dues) - self._clock()) if dues else None
-
-    def stride(self, places: Mapping[str, int]) -> Mode | None:
-        """In which mode it can walk in step with those that were sent these states; None: it cannot."""
-        feed = self._feeds.get("statistics")
-        if not isinstance(feed, StatisticsFeed) or self.is_behind or feed.stride is None:
-            return None
-        return feed.stride if feed.is_at(places) else None
-
-    def leave_step(self, places: Mapping[str, int]) -> None:
-        """Have its feed go on from these states, which it was sent in step with others."""
-        feed = self._feeds["statistics"]
-        assert isinstance(feed, StatisticsFeed)
-        feed.arrive(places)
-
-
-def _batches(messages: Iterable[Prepared]) -> Iterator[list[Prepared]]:
-    """Lists of messages, of which no more is taken than is handed out."""
-    batch: list[Prepared] = []
-    size = 0
-    for message in messages:
-        batch.append(message)
-        size += len(message)
-        if size >= _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 class Hub:
@@ -154,27 +37,27 @@ class Hub:
 
     def __init__(self, cache: Cache, limits: Limits) -> None:
         self._cache = cache
-        self._clients: set[Client] = set()
-        self._in_step: dict[Mode, BroadcastGroup[Client]] = {
+        self._clients: set[Subscriber] = set()
+        self._in_step: dict[Mode, BroadcastGroup[Subscriber]] = {
             "full": BroadcastGroup(),
             "delta": BroadcastGroup(),
         }
         # What all of them were sent of each bot.
         self._sent = {bot: seq for bot, history in cache.bots.items() if (seq := history.statistics.seq)}
-        self._others: set[Client] = set()
-        self._waiting: set[Client] = set()  # those of the others that are to be looked at again
+        self._others: set[Subscriber] = set()
+        self._waiting: set[Subscriber] = set()  # those of the others that are to be looked at again
         self._sweep: asyncio.Handle | None = None
         self._sweep_at = 0.0  # not every loop's handles say when they are due
 
     def __len__(self) -> int:
         return len(self._clients)
 
-    def join(self, client: Client) -> None:
+    def join(self, client: Subscriber) -> None:
         """Publish to a client from now on."""
         self._clients.add(client)
         self._others.add(client)
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: Subscriber) -> None:
         """Forget a client."""
         for clients in (self._clients, self._others, self._waiting):
             clients.discard(client)
@@ -207,24 +90,24 @@ class Hub:
         for client in tuple(self._clients):
             self._tend(client, client.check)
 
-    def subscribe(self, client: Client, channel: Channel, feed: Feed) -> None:
+    def subscribe(self, client: Subscriber, channel: Channel, feed: Feed) -> None:
         """Have a client follow a channel, in place of what it followed of it."""
         self._step_out(client)
         client.subscribe(channel, feed)
         self._regroup(client)
 
-    def unsubscribe(self, client: Client, channel: Channel) -> None:
+    def unsubscribe(self, client: Subscriber, channel: Channel) -> None:
         """Have a client follow a channel no more."""
         self._step_out(client)
         client.unsubscribe(channel)
         self._regroup(client)
 
-    def answer(self, client: Client, payload: bytes) -> None:
+    def answer(self, client: Subscriber, payload: bytes) -> None:
         """Send an answer to one client."""
         client.answer(payload)
         self._regroup(client)
 
-    def _tend(self, client: Client, step: Callable[[], None]) -> None:
+    def _tend(self, client: Subscriber, step: Callable[[], None]) -> None:
         """Do something for a client; what goes wrong with one is not to end the others."""
         try:
             step()
@@ -234,7 +117,7 @@ class Hub:
             self.leave(client)
             client.line.cut(CLOSE_INTERNAL_ERROR, "internal error")
 
-    def _regroup(self, client: Client) -> None:
+    def _regroup(self, client: Subscriber) -> None:
         """Put a client among those in step, or out of them, as it is now."""
         if client not in self._clients:
             return
@@ -251,7 +134,7 @@ class Hub:
             self._waiting.add(client)
             self._sweep_within(wait_s)
 
-    def _step_out(self, client: Client) -> None:
+    def _step_out(self, client: Subscriber) -> None:
         for group in self._in_step.values():
             if group.discard(client):
                 client.leave_step(self._sent)

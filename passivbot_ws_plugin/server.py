@@ -30,17 +30,18 @@ from .arrival import CLOSE_TIMEOUT_S, Door, bound_unacknowledged
 from .audit import Audit, Visitor
 from .auth import Principal
 from .cache import Cache
+from .certificate import Certificate
 from .close_codes import CLOSE_BAD_MESSAGES, CLOSE_INTERNAL_ERROR, CLOSE_RESTART, CLOSE_REVOKED
 from .connection import Connection
 from .gate import Gate
-from .hub import Client, Hub
+from .hub import Hub
 from .log import get_logger
 from .login import Admission
 from .messages import Channel
 from .rate import TokenBucket
 from .session import Answer, Session
 from .settings import Settings, make_address
-from .tls import Certificate
+from .subscriber import Subscriber
 
 #: How often what nobody announces is looked for: expired keys, a new certificate, seconds.
 HOUSEKEEPING_S: Final = 1.0
@@ -194,7 +195,7 @@ class Server:
 
     async def _converse(self, connection: Connection, visitor: Visitor, admission: Admission) -> None:
         limits, principal = self.settings.options.limits, admission.principal
-        client = Client(connection, limits, connection.loop.time)
+        client = Subscriber(connection, limits, connection.loop.time)
         session = Session(
             principal,
             self._cache,
@@ -219,7 +220,7 @@ class Server:
             self._hub.leave(client)
             self._admitted.pop(connection, None)
 
-    async def _give(self, connection: Connection, client: Client, answer: Answer) -> bool:
+    async def _give(self, connection: Connection, client: Subscriber, answer: Answer) -> bool:
         """Do as an answer says; False if that was the end."""
         if answer.payload is not None:
             self._hub.answer(client, answer.payload)

@@ -14,12 +14,12 @@ from typing import Final
 
 from .audit import Audit, AuditFile
 from .cache import Cache
+from .certificate import Certificate
 from .errors import SettingsError
 from .log import get_logger
 from .messages import Channel
 from .server import Server
 from .settings import Settings
-from .tls import Certificate
 
 #: Pauses between two tries to bind, seconds; each is twice the one before.
 RETRY_FIRST_S: Final = 0.5

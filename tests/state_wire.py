@@ -16,12 +16,12 @@ from passivbot_ws_plugin.client import Update
 from passivbot_ws_plugin.client.incoming import Incoming, decode
 from passivbot_ws_plugin.client.state import Request, State
 from passivbot_ws_plugin.credentials import Credential
-from passivbot_ws_plugin.hub import Client
 from passivbot_ws_plugin.messages import Subscribe
 from passivbot_ws_plugin.options import Limits
 from passivbot_ws_plugin.prepared import Prepared
 from passivbot_ws_plugin.rate import TokenBucket
 from passivbot_ws_plugin.session import Answer, Session
+from passivbot_ws_plugin.subscriber import Subscriber
 
 PRINCIPAL = Principal(
     Credential(KEY, PASSWORD, frozenset({"statistics", "events", "config"}), None, "path"), "token"
@@ -62,7 +62,7 @@ class Wire:
     def __init__(self, cache: Cache, state: State) -> None:
         self.line, self.state = Line(), state
         self.sent: deque[str] = deque()  # requests that the server did not read yet
-        self.client = Client(self.line, Limits(), lambda: 0.0)
+        self.client = Subscriber(self.line, Limits(), lambda: 0.0)
         self.session = Session(
             PRINCIPAL,
             cache,

@@ -14,8 +14,8 @@ from servers import auth_message, serving
 from passivbot_ws_plugin.broadcast import BroadcastGroup
 from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.connection import Connection
-from passivbot_ws_plugin.hub import Client
 from passivbot_ws_plugin.server import Server
+from passivbot_ws_plugin.subscriber import Subscriber
 
 #: What the kernel keeps for a client that does not read, and a text that soon fills it.
 SMALL = 4_096
@@ -25,7 +25,7 @@ LARGE = "x" * 100_000
 PATIENT = {"buffer_soft_bytes": 2**26, "buffer_hard_bytes": 2**26}
 
 
-def group_of(server: Server) -> BroadcastGroup[Client]:
+def group_of(server: Server) -> BroadcastGroup[Subscriber]:
     return server._hub._in_step["full"]
 
 

@@ -13,11 +13,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.feeds import EventFeed, StatisticsFeed
-from passivbot_ws_plugin.hub import Client, Hub
+from passivbot_ws_plugin.hub import Hub
 from passivbot_ws_plugin.keyed import to_keyed
 from passivbot_ws_plugin.messages import Place, Subscribe, event_data, statistics_data
 from passivbot_ws_plugin.options import Limits
 from passivbot_ws_plugin.prepared import Prepared
+from passivbot_ws_plugin.subscriber import Subscriber
 
 LIMITS = Limits(buffer_soft_bytes=2_000, buffer_hard_bytes=5_000, buffer_soft_s=10)
 
@@ -72,8 +73,8 @@ def change(cache: Cache, number: int, bot: str = "main") -> bytes:
     return cache.bots[bot].statistics.snapshot.payload
 
 
-def joined(hub: Hub, cache: Cache, line: Line, limits: Limits = LIMITS, **request: Any) -> Client:
-    client = Client(line, limits, Clock())
+def joined(hub: Hub, cache: Cache, line: Line, limits: Limits = LIMITS, **request: Any) -> Subscriber:
+    client = Subscriber(line, limits, Clock())
     hub.join(client)
     hub.subscribe(client, "statistics", StatisticsFeed(cache, Subscribe("statistics", **request)))
     return client
@@ -120,7 +121,7 @@ async def test_a_slow_client_gets_the_latest_state_and_not_the_history_once_it_r
 async def test_a_slow_client_gets_every_event_that_is_kept() -> None:
     cache, line = Cache(), Line()
     hub = Hub(cache, LIMITS)
-    client = Client(line, LIMITS, Clock())
+    client = Subscriber(line, LIMITS, Clock())
     hub.join(client)
     hub.subscribe(client, "events", EventFeed(cache, Subscribe("events")))
     for seq in range(1, 101):
@@ -136,7 +137,7 @@ async def test_a_slow_client_gets_every_event_that_is_kept() -> None:
 async def test_a_limited_rate_is_kept_and_the_last_state_comes_by_itself() -> None:
     cache, line = Cache(), Line()
     hub = Hub(cache, LIMITS)
-    client = Client(line, Limits(), asyncio.get_running_loop().time)
+    client = Subscriber(line, Limits(), asyncio.get_running_loop().time)
     hub.join(client)
     hub.subscribe(client, "statistics", StatisticsFeed(cache, Subscribe("statistics", max_rate=20)))
     for number in range(10):
@@ -154,7 +155,7 @@ async def test_many_with_a_rate_of_their_own_are_all_served(caplog: pytest.LogCa
     hub = Hub(cache, Limits())
     lines = [Line() for _ in range(8)]
     for number, line in enumerate(lines):
-        client = Client(line, Limits(), clock)
+        client = Subscriber(line, Limits(), clock)
         hub.join(client)
         feed = StatisticsFeed(cache, Subscribe("statistics", max_rate=1_000.0 - number))
         hub.subscribe(client, "statistics", feed)
@@ -183,7 +184,7 @@ async def test_what_goes_wrong_with_one_client_ends_no_other(caplog: pytest.LogC
     hub = Hub(cache, LIMITS)
     broken, good = Line(), Line()
     for line in (broken, good):
-        client = Client(line, LIMITS, Clock())
+        client = Subscriber(line, LIMITS, Clock())
         hub.join(client)
         hub.subscribe(client, "events", EventFeed(cache, Subscribe("events")))
         if line is broken:
@@ -202,7 +203,7 @@ async def test_a_thousand_events_are_a_few_writes() -> None:
     for seq in range(1, 1_001):
         assert cache.put_event("main", seq, event_data(make_event()))
     hub = Hub(cache, Limits())
-    client = Client(line, Limits(), Clock())
+    client = Subscriber(line, Limits(), Clock())
     hub.join(client)
     hub.subscribe(client, "events", EventFeed(cache, Subscribe("events", since={})))
     assert [message["seq"] for message in line.messages] == [*range(1, 1_001)]
@@ -213,7 +214,7 @@ async def test_a_slow_pace_holds_up_no_quicker_one() -> None:
     cache = Cache()
     hub, lines = Hub(cache, LIMITS), {0.1: Line(), 20: Line()}
     for max_rate, line in lines.items():
-        client = Client(line, Limits(), asyncio.get_running_loop().time)
+        client = Subscriber(line, Limits(), asyncio.get_running_loop().time)
         hub.join(client)
         hub.subscribe(client, "statistics", StatisticsFeed(cache, Subscribe("statistics", max_rate=max_rate)))
         for number in range(2):  # the second is to wait: some 10 s for the one, and 50 ms for the other
@@ -227,7 +228,7 @@ async def test_a_slow_pace_holds_up_no_quicker_one() -> None:
 
 def test_one_that_stays_slow_is_dropped_after_its_time() -> None:
     line, clock = Line(), Clock()
-    client = Client(line, LIMITS, clock)
+    client = Subscriber(line, LIMITS, clock)
     client.answer(b"x" * 2_001)
     clock.now = 9.9
     client.check()
@@ -239,7 +240,7 @@ def test_one_that_stays_slow_is_dropped_after_its_time() -> None:
 
 def test_one_that_catches_up_starts_anew() -> None:
     line, clock = Line(), Clock()
-    client = Client(line, LIMITS, clock)
+    client = Subscriber(line, LIMITS, clock)
     client.answer(b"x" * 2_001)
     clock.now = 9.0
     line.unsent = 0
@@ -252,7 +253,7 @@ def test_one_that_catches_up_starts_anew() -> None:
 
 def test_the_hard_limit_drops_at_once() -> None:
     line = Line()
-    Client(line, LIMITS, Clock()).answer(b"x" * 5_001)
+    Subscriber(line, LIMITS, Clock()).answer(b"x" * 5_001)
     assert line.dropped == ["unsent bytes over buffer_hard_bytes"]
 
 
@@ -291,7 +292,7 @@ class AnyClient(RuleBasedStateMachine):
         self.cache, self.line, self.follower = Cache(), Line(), Follower(*BOTS)
         limits = Limits(buffer_soft_bytes=6_000, buffer_hard_bytes=2**26)
         self.hub = Hub(self.cache, limits)
-        self.client = Client(self.line, limits, Clock())
+        self.client = Subscriber(self.line, limits, Clock())
         self.numbers = dict.fromkeys(BOTS, 0)
         self.do(lambda: self.hub.join(self.client))
         self.do(lambda: self.hub.subscribe(self.client, "events", EventFeed(self.cache, Subscribe("events"))))

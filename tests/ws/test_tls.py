@@ -13,9 +13,10 @@ import trustme
 from certificates import Authority, TlsByHand
 from raw import open_raw
 
+from passivbot_ws_plugin.certificate import Certificate
 from passivbot_ws_plugin.errors import SettingsError
 from passivbot_ws_plugin.options import Tls
-from passivbot_ws_plugin.tls import Certificate, Threshold
+from passivbot_ws_plugin.tls import Threshold
 
 
 def write(directory: Path, certificate: trustme.LeafCert) -> Tls:

@@ -22,10 +22,10 @@ from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.frames import Frame, Opcode
 
 from passivbot_ws_plugin.audit import Audit
-from passivbot_ws_plugin.cache import Cache
-from passivbot_ws_plugin.event_loop import new_event_loop
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import StatisticsData, StatisticsMessage, encode, statistics_data
-from passivbot_ws_plugin.server import Server
+from passivbot_ws_plugin.server.event_loop import new_event_loop
+from passivbot_ws_plugin.server.server import Server
 
 from . import readers
 from .machine import raise_descriptor_limit

@@ -21,9 +21,9 @@ from typing import Any, Final, Literal
 from websockets.asyncio.server import ServerConnection, serve
 
 from passivbot_ws_plugin.audit import Audit
-from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import statistics_data
-from passivbot_ws_plugin.server import Server
+from passivbot_ws_plugin.server.server import Server
 
 from . import readers
 from .machine import raise_descriptor_limit, resident_kib

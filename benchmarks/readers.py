@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from typing import Final, Literal
 
-from passivbot_ws_plugin.auth import make_token
+from passivbot_ws_plugin.access.auth import make_token
 
 from .frames import END_OF_HEAD, Splitter, masked_text, upgrade
 from .machine import raise_descriptor_limit

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from passivbot_hooks import Health, Position, Statistics
-from passivbot_ws_plugin.settings import Settings, parse_settings
+from passivbot_ws_plugin.settings.parsing import Settings, parse_settings
 
 BOT: Final = "main"
 PASSWORD: Final = "a password of some length"

@@ -22,7 +22,7 @@ from passivbot_hooks import PluginHost, Statistics, hookimpl, load_config
 from passivbot_hooks.paper import PaperBot
 from passivbot_hooks.sidecar import Sidecar, watched_bots
 from passivbot_hooks.sources.monitor import parse_state
-from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import statistics_data
 
 from .processes import apart

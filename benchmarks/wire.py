@@ -13,9 +13,9 @@ from passivbot_hooks import Statistics
 from passivbot_hooks.paper import PaperBot
 from passivbot_hooks.sources.monitor import parse_state
 from passivbot_ws_plugin.audit import Audit
-from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import statistics_data
-from passivbot_ws_plugin.server import Server
+from passivbot_ws_plugin.server.server import Server
 
 from . import readers
 from .processes import Child, apart

@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .auth import make_token
+    from .access.auth import make_token
     from .plugin import WebSocketPlugin
 
 __all__ = ["WebSocketPlugin", "make_token"]
 
-_HOMES = {"WebSocketPlugin": ".plugin", "make_token": ".auth"}
+_HOMES = {"WebSocketPlugin": ".plugin", "make_token": ".access.auth"}
 
 
 def __getattr__(name: str) -> Any:

@@ -23,15 +23,15 @@ from passivbot_hooks.command_line import (
 from passivbot_hooks.discovery import discover
 from passivbot_hooks.toggles import parse_toggles
 
+from .access.auth import make_token
 from .asyncapi import pretty_json
 from .audit.cli import add_audit
-from .auth import make_token
-from .certificate import Certificate
-from .credentials import Credential
 from .demo import Demo, is_free
 from .errors import SettingsError
 from .plugin import plugin
-from .settings import DEFAULT_PORT, Settings, make_address, parse_settings
+from .server.certificate import Certificate
+from .settings.credentials import Credential
+from .settings.parsing import DEFAULT_PORT, Settings, make_address, parse_settings
 
 _AUTH_MESSAGE_HELP = """\
 Print the `auth` message that a client must send, from the password and the key part in CONFIG.

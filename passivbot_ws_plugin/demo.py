@@ -17,7 +17,7 @@ from passivbot_hooks.paper import PaperBot
 from passivbot_hooks.sidecar import Sidecar, watched_bots
 
 from .plugin import WebSocketPlugin
-from .settings import DEFAULT_PORT
+from .settings.parsing import DEFAULT_PORT
 
 _KEY_PART: Final = "demo"
 

@@ -12,8 +12,8 @@ from .errors import NotConfiguredError, SettingsError
 from .log import get_logger
 from .messages import clean, event_data, statistics_data
 from .redaction import without_metadata
-from .settings import ServerSection, Settings, parse_settings, server_section
-from .worker import Worker
+from .server.worker import Worker
+from .settings.parsing import ServerSection, Settings, parse_settings, server_section
 
 #: What stopping may take: the server's own bound, and a little for the thread.
 STOP_S: Final = 3.8

@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 import watched
 
-from passivbot_ws_plugin.event_loop import new_event_loop
+from passivbot_ws_plugin.server.event_loop import new_event_loop
 
 # Noisy machines: how long an example takes says nothing here.
 hypothesis.settings.register_profile(

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from passivbot_hooks.testing import make_event, make_statistics
-from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import event_data, statistics_data
-from passivbot_ws_plugin.server import Server
+from passivbot_ws_plugin.server.server import Server
 
 
 def put_statistics(server: Server, cache: Cache, bot: str = "main", **changes: Any) -> None:

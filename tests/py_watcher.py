@@ -12,11 +12,11 @@ from servers import KEY, PASSWORD, serving
 from tcp_proxy import TcpProxy, tcp_proxy
 
 from passivbot_hooks.testing import make_statistics
-from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.client import Client, EventUpdate, GapUpdate, Live, StatisticsUpdate, Timing, Update
 from passivbot_ws_plugin.client import connect as client_connect
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import statistics_data
-from passivbot_ws_plugin.server import Server
+from passivbot_ws_plugin.server.server import Server
 
 #: For anything that is to come, seconds.
 WAIT_S: Final = 20.0

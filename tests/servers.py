@@ -19,12 +19,12 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websockets_connect
 
 from passivbot_ws_plugin import WebSocketPlugin
+from passivbot_ws_plugin.access.auth import make_token
+from passivbot_ws_plugin.access.scram import MECHANISM
 from passivbot_ws_plugin.audit import Audit
-from passivbot_ws_plugin.auth import make_token
-from passivbot_ws_plugin.cache import Cache
-from passivbot_ws_plugin.scram import MECHANISM
-from passivbot_ws_plugin.server import Server
-from passivbot_ws_plugin.settings import Settings, parse_settings
+from passivbot_ws_plugin.history.cache import Cache
+from passivbot_ws_plugin.server.server import Server
+from passivbot_ws_plugin.settings.parsing import Settings, parse_settings
 
 PASSWORD: Final = "a password of some length"
 KEY: Final = "client_A_key"

@@ -33,8 +33,8 @@ from processes import ROOT, Process
 from servers import KEY, PASSWORD, logged_in, receive, write_config
 from websockets.asyncio.client import ClientConnection
 
+from passivbot_ws_plugin.access.auth import make_token
 from passivbot_ws_plugin.audit.verify import verify
-from passivbot_ws_plugin.auth import make_token
 
 #: ``passivbot-hooks run``, which says upon SIGUSR1 how much of it is alive.
 COUNTED: Final = ROOT / "tests" / "soak" / "server.py"

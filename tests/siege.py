@@ -37,15 +37,15 @@ from servers import KEY, PASSWORD, auth_message, closed, logged_in, make_setting
 from websockets.asyncio.client import ClientConnection
 
 from passivbot_hooks.testing import make_statistics
-from passivbot_ws_plugin import arrival as arrival_module
-from passivbot_ws_plugin import connection as connection_module
-from passivbot_ws_plugin import server as server_module
-from passivbot_ws_plugin.arrival import Arrival
+from passivbot_ws_plugin.access.auth import make_token
 from passivbot_ws_plugin.audit import Audit
-from passivbot_ws_plugin.auth import make_token
-from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import statistics_data
-from passivbot_ws_plugin.server import Server
+from passivbot_ws_plugin.server import arrival as arrival_module
+from passivbot_ws_plugin.server import connection as connection_module
+from passivbot_ws_plugin.server import server as server_module
+from passivbot_ws_plugin.server.arrival import Arrival
+from passivbot_ws_plugin.server.server import Server
 
 #: An event and its reason, as they are to be on record.
 Record = tuple[str, str]

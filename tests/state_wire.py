@@ -10,18 +10,18 @@ from typing import Any
 import msgspec
 from servers import KEY, PASSWORD
 
-from passivbot_ws_plugin.auth import Principal
-from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.access.auth import Principal
 from passivbot_ws_plugin.client import Update
 from passivbot_ws_plugin.client.incoming import Incoming, decode
 from passivbot_ws_plugin.client.state import Request, State
-from passivbot_ws_plugin.credentials import Credential
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import Subscribe
-from passivbot_ws_plugin.options import Limits
 from passivbot_ws_plugin.prepared import Prepared
 from passivbot_ws_plugin.rate import TokenBucket
-from passivbot_ws_plugin.session import Answer, Session
-from passivbot_ws_plugin.subscriber import Subscriber
+from passivbot_ws_plugin.settings.credentials import Credential
+from passivbot_ws_plugin.settings.options import Limits
+from passivbot_ws_plugin.streaming.session import Answer, Session
+from passivbot_ws_plugin.streaming.subscriber import Subscriber
 
 PRINCIPAL = Principal(
     Credential(KEY, PASSWORD, frozenset({"statistics", "events", "config"}), None, "path"), "token"

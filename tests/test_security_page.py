@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from processes import ROOT
 
-from passivbot_ws_plugin.options import Limits
+from passivbot_ws_plugin.settings.options import Limits
 
 PAGE: Final = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 

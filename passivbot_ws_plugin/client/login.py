@@ -13,9 +13,9 @@ import msgspec
 from msgspec import UNSET
 from scramp import ScramClient
 
-from passivbot_ws_plugin.auth import make_token
+from passivbot_ws_plugin.access.auth import make_token
+from passivbot_ws_plugin.access.scram import MECHANISM, SCRAM_FAILURES
 from passivbot_ws_plugin.messages import AuthResult, Challenge
-from passivbot_ws_plugin.scram import MECHANISM, SCRAM_FAILURES
 
 from .errors import ServerNotProvenError
 from .incoming import UnusableError, decode

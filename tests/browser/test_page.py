@@ -22,7 +22,7 @@ from publishing import put_statistics
 from servers import KEY, PASSWORD, free_port, serving, write_config
 
 from passivbot_hooks import Event, Position
-from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import event_data
 
 pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")

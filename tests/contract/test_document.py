@@ -14,8 +14,8 @@ from processes import ROOT
 from schemas import DOCUMENT, SENT, fault, validator
 
 from passivbot_ws_plugin import close_codes
+from passivbot_ws_plugin.access.auth import make_token
 from passivbot_ws_plugin.asyncapi import compact_json, pretty_json
-from passivbot_ws_plugin.auth import make_token
 from passivbot_ws_plugin.errors import ErrorCode
 from passivbot_ws_plugin.messages import Auth, Request, ServerMessage, decode
 

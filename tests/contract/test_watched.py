@@ -14,9 +14,8 @@ from raw import TEXT, RawFrame
 from servers import auth_message, closed, connect, logged_in, receive, serving
 
 from passivbot_hooks.testing import make_statistics
-from passivbot_ws_plugin import session
-from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.errors import ProtocolError
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import (
     ConfigMessage,
     Error,
@@ -30,6 +29,7 @@ from passivbot_ws_plugin.messages import (
     from_server,
     statistics_data,
 )
+from passivbot_ws_plugin.streaming import session
 
 
 def test_every_test_is_watched() -> None:
@@ -120,7 +120,7 @@ def test_the_subscriptions_of_a_login_are_checked_one_by_one(monkeypatch: pytest
 #: What some server in another process does, whoever makes it.
 ELSEWHERE = """
 import contextlib
-import passivbot_ws_plugin.server
+import passivbot_ws_plugin.server.server
 from passivbot_ws_plugin.errors import ProtocolError
 from passivbot_ws_plugin.messages import Error, Pong, decode, encode
 

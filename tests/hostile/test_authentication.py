@@ -1,7 +1,7 @@
 """Hostile logins.
 
-Elsewhere: locks in ``tests/ws/test_defences.py``, keys and their end in ``test_keys.py`` there; a record
-that cannot be written, a full disk, a file that was truncated or rotated underneath in
+Elsewhere: locks in ``tests/ws/server/test_defences.py``, keys and their end in ``test_keys.py`` there; a
+record that cannot be written, a full disk, a file that was truncated or rotated underneath in
 ``test_audit_file.py``; what JSON a stranger may send in ``test_json.py``; a true byte a second in
 ``test_trickles.py``.
 """
@@ -20,8 +20,8 @@ from scramp import ScramClient
 from servers import KEY, PASSWORD, auth_message
 from siege import ATTACKER, Record, Siege, besieged
 
-from passivbot_ws_plugin.auth import make_token
-from passivbot_ws_plugin.scram import MECHANISM
+from passivbot_ws_plugin.access.auth import make_token
+from passivbot_ws_plugin.access.scram import MECHANISM
 
 TOKEN: Final = make_token(PASSWORD, KEY)
 ACCEPTED: Final = ("auth.success", "accepted")
@@ -344,7 +344,7 @@ async def test_a_thousand_failures_from_as_many_addresses_while_the_owner_logs_i
 
 async def test_an_error_of_ours_is_on_record_too(monkeypatch: pytest.MonkeyPatch) -> None:
     # Not logged: the traceback that pytest keeps would hold on to the connection.
-    monkeypatch.setattr(logging.getLogger("passivbot_ws_plugin.server"), "disabled", True)
+    monkeypatch.setattr(logging.getLogger("passivbot_ws_plugin.server.server"), "disabled", True)
     async with besieged(("auth.failure", "internal error")) as siege:
         client = await siege.stranger()
         monkeypatch.setattr(siege.server._admission._authenticator, "check_token", lambda attempt: 1 / 0)

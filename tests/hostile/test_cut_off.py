@@ -15,8 +15,8 @@ from raw import handshake
 from siege import ATTACKER, Record, Siege, besieged
 from websockets.http11 import Request, Response
 
-from passivbot_ws_plugin.admission import AdmissionControl
-from passivbot_ws_plugin.connection import Connection
+from passivbot_ws_plugin.server.admission import AdmissionControl
+from passivbot_ws_plugin.server.connection import Connection
 
 LEFT: Final = ("auth.disconnect", "left without an auth message")
 NO_TLS: Final = ("connection.refused", "no TLS handshake")

@@ -1,6 +1,6 @@
 """Hostile frames, from strangers and from clients that logged in.
 
-Elsewhere: floods of pongs and the end of who never closes in ``tests/ws/test_defences.py``; frames
+Elsewhere: floods of pongs and the end of who never closes in ``tests/ws/server/test_defences.py``; frames
 that come with the handshake in ``test_handshake.py``; a reset before it is answered in ``test_cut_off.py``.
 """
 

@@ -15,7 +15,7 @@ from raw import CLOSE, CONTINUATION, PING, PONG, TEXT, RawClient, RawFrame, fram
 from servers import auth_message
 from siege import Siege, besieged
 
-from passivbot_ws_plugin.event_loop import new_event_loop
+from passivbot_ws_plugin.server.event_loop import new_event_loop
 
 #: A phase has so many.
 EXAMPLES: Final = 50

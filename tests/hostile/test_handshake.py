@@ -1,7 +1,7 @@
 """Hostile handshakes.
 
-Elsewhere: TLS itself and plain bytes on the TLS port in ``tests/ws/test_tls_connections.py``; plain HTTP
-in ``tests/ws/test_server.py``.
+Elsewhere: TLS itself and plain bytes on the TLS port in ``tests/ws/server/test_tls_connections.py``; plain
+HTTP in ``tests/ws/server/test_server.py``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from raw import CLOSE, PING, PONG, TEXT, RawFrame, frame, text
 from servers import auth_message, logged_in, receive
 from siege import besieged
 
-from passivbot_ws_plugin.connection import Connection
+from passivbot_ws_plugin.server.connection import Connection
 
 BAD: Final = ("connection.refused", "bad handshake")
 ACCEPTED: Final = ("auth.success", "accepted")

@@ -14,7 +14,7 @@ from raw import TEXT, frame, text
 from servers import KEY, PASSWORD
 from siege import besieged
 
-from passivbot_ws_plugin.auth import make_token
+from passivbot_ws_plugin.access.auth import make_token
 
 NO_JSON: Final = ("invalid_json", "not valid JSON")
 TOO_DEEP: Final = ("invalid_json", "nested deeper than 16")

@@ -1,10 +1,10 @@
 """Hostile readers, and what could disturb the stream.
 
 ==============================================  ==================================================
-a client that never reads, beside the others    ``tests/ws/test_server.py`` too
+a client that never reads, beside the others    ``tests/ws/server/test_server.py`` too
 a config full of secrets                        ``tests/ws/test_redaction.py``, ``test_server.py`` too
-closing with stuck clients                      ``tests/ws/test_server.py``
-a password changed while connected              ``tests/ws/test_server.py``, ``test_plugin_settings.py`` too
+closing with stuck clients                      ``tests/ws/server/test_server.py``
+a password changed while connected              ``tests/ws/test_plugin_settings.py``, ``test_server.py`` too
 a port that is taken, and freed later           ``tests/ws/test_plugin_address.py``
 a source that raises or stalls, damaged files   ``test_monitor_files.py``
 a plugin that raises, blocks or exits           ``tests/integration/test_faults.py``
@@ -31,9 +31,9 @@ from servers import PASSWORD, auth_message, make_settings
 from siege import Record, Siege, besieged
 
 from passivbot_hooks import Position
-from passivbot_ws_plugin import connection as connection_module
-from passivbot_ws_plugin import server as server_module
-from passivbot_ws_plugin.connection import Connection
+from passivbot_ws_plugin.server import connection as connection_module
+from passivbot_ws_plugin.server import server as server_module
+from passivbot_ws_plugin.server.connection import Connection
 
 ACCEPTED: Final = ("auth.success", "accepted")
 LEFT: Final = ("auth.disconnect", "left without an auth message")

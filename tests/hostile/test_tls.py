@@ -1,6 +1,6 @@
 """Hostile TLS: a connection is counted, bounded and on record from when it is accepted.
 
-Certificates, their renewal and the server's end are in ``tests/ws/test_tls_connections.py``.
+Certificates, their renewal and the server's end are in ``tests/ws/server/test_tls_connections.py``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scramp import ScramClient
 from servers import KEY, PASSWORD, auth_message, logged_in, receive
 from siege import ATTACKER, Record, Siege, besieged
 
-from passivbot_ws_plugin.scram import MECHANISM
+from passivbot_ws_plugin.access.scram import MECHANISM
 
 ACCEPTED: Final = ("auth.success", "accepted")
 GARBAGE: Final = ("connection.refused", "bad TLS handshake")

@@ -13,8 +13,8 @@ from raw import CONTINUATION, TEXT, RawClient, frame, handshake, text
 from servers import KEY, auth_message
 from siege import Record, Siege, besieged
 
-from passivbot_ws_plugin.connection import Connection
-from passivbot_ws_plugin.options import Limits
+from passivbot_ws_plugin.server.connection import Connection
+from passivbot_ws_plugin.settings.options import Limits
 
 DEFAULTS: Final = Limits()
 

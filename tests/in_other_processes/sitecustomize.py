@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 #: It is imported wherever there is a server, and after the messages.
-_SERVER = "passivbot_ws_plugin.server"
+_SERVER = "passivbot_ws_plugin.server.server"
 
 
 class _AtTheServersImport:

@@ -25,7 +25,7 @@ from processes import EXAMPLES, WAIT_S, Process
 from publishing import put_event, put_statistics
 from servers import KEY, PASSWORD, free_port, serving, write_config
 
-from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.history.cache import Cache
 
 pytestmark = needs_node
 

@@ -14,7 +14,7 @@ from js_watcher import needs_node, watching
 from servers import make_settings
 from websockets.asyncio.server import ServerConnection, serve
 
-from passivbot_ws_plugin.auth import Authenticator
+from passivbot_ws_plugin.access.auth import Authenticator
 
 pytestmark = needs_node
 

@@ -15,10 +15,10 @@ from servers import make_config, make_settings, serving
 
 from passivbot_hooks.testing import make_statistics
 from passivbot_ws_plugin.audit import Audit
-from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import statistics_data
-from passivbot_ws_plugin.server import Server
-from passivbot_ws_plugin.settings import parse_settings
+from passivbot_ws_plugin.server.server import Server
+from passivbot_ws_plugin.settings.parsing import parse_settings
 
 pytestmark = needs_node
 

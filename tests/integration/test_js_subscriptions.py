@@ -14,7 +14,7 @@ from publishing import latest, put_event, put_statistics
 from servers import logged_in, make_config, receive, serving
 
 from passivbot_hooks import Position, Side
-from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.history.cache import Cache
 
 pytestmark = needs_node
 

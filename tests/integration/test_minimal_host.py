@@ -15,8 +15,8 @@ from processes import EXAMPLES, Process
 from servers import write_config
 
 from passivbot_hooks import load_config, plugin_options
-from passivbot_ws_plugin.options import AuditOptions, AuthOptions, Limits, Options
-from passivbot_ws_plugin.settings import DEFAULT_HOST, DEFAULT_PORT, parse_settings
+from passivbot_ws_plugin.settings.options import AuditOptions, AuthOptions, Limits, Options
+from passivbot_ws_plugin.settings.parsing import DEFAULT_HOST, DEFAULT_PORT, parse_settings
 
 LIVE = EXAMPLES / "live.hjson"
 MINIMAL_HOST = (sys.executable, "-W", "error", EXAMPLES / "minimal_host.py")

@@ -20,7 +20,7 @@ from processes import EXAMPLES, WAIT_S, Process
 from publishing import put_event, put_statistics
 from servers import KEY, PASSWORD, serving
 
-from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.history.cache import Cache
 
 CLIENT = (sys.executable, str(EXAMPLES / "python_client.py"))
 LINE = r"^demo running: balance \d+\.\d\d USDT, upnl -?\d+\.\d\d, positions \d+, open orders \d+$"

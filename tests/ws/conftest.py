@@ -10,7 +10,7 @@ from servers import PASSWORD
 
 from passivbot_hooks.testing import make_statistics
 from passivbot_ws_plugin import WebSocketPlugin
-from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import statistics_data
 
 

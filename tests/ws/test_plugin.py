@@ -13,7 +13,7 @@ from servers import connect as connect_async
 
 from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin import WebSocketPlugin
-from passivbot_ws_plugin.cache import Cache
+from passivbot_ws_plugin.history.cache import Cache
 
 
 def test_hooks_to_client(plugin: WebSocketPlugin) -> None:

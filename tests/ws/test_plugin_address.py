@@ -13,7 +13,7 @@ from servers import free_port, loaded_config, wait_until
 
 from passivbot_hooks.testing import make_statistics
 from passivbot_ws_plugin import WebSocketPlugin
-from passivbot_ws_plugin import serving as serving_module
+from passivbot_ws_plugin.server import serving as serving_module
 
 
 def test_a_changed_port_moves_the_server(plugin: WebSocketPlugin) -> None:

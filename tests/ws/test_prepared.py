@@ -18,11 +18,11 @@ from websockets.uri import parse_uri
 
 from passivbot_hooks import Position
 from passivbot_hooks.testing import make_statistics
-from passivbot_ws_plugin.cache import Cache
-from passivbot_ws_plugin.connection import Connection
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import statistics_data
 from passivbot_ws_plugin.prepared import COMPRESS_MIN_BYTES, Prepared
-from passivbot_ws_plugin.server import _DEFLATE
+from passivbot_ws_plugin.server.connection import Connection
+from passivbot_ws_plugin.server.server import _DEFLATE
 
 #: Each length at which the header changes, and that at which compression begins.
 LENGTHS = [0, 1, 125, 126, 1023, 1024, 1025, 65_535, 65_536, 200_000]

@@ -9,9 +9,9 @@ from state_wire import ALL, Wire
 
 from passivbot_hooks import Position
 from passivbot_hooks.testing import make_event, make_statistics
-from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.client import EventUpdate, GapUpdate
 from passivbot_ws_plugin.client.state import State
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import Subscribed, event_data, statistics_data
 
 

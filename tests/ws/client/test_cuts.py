@@ -15,10 +15,10 @@ from servers import KEY, PASSWORD, serving
 from tcp_proxy import Side, tcp_proxy
 
 from passivbot_hooks.testing import make_event, make_statistics
-from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.client import EventUpdate, StatisticsUpdate, Timing, connect
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import event_data, statistics_data
-from passivbot_ws_plugin.server import Server
+from passivbot_ws_plugin.server.server import Server
 
 #: 1 takes some minutes.
 STEP = int(os.environ.get("CUT_STEP", "23"))

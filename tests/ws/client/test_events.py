@@ -9,10 +9,10 @@ from msgspec import Raw
 from state_wire import ALL, Wire, heard
 
 from passivbot_hooks.testing import make_event, make_statistics
-from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.client import EventUpdate, GapUpdate
 from passivbot_ws_plugin.client.state import State
 from passivbot_ws_plugin.history import events as event_history
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import (
     ConfigChanged,
     EventMessage,

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import KEY, PASSWORD
 
-from passivbot_ws_plugin.auth import Authenticator, make_token
+from passivbot_ws_plugin.access.auth import Authenticator, make_token
+from passivbot_ws_plugin.access.login import Login
 from passivbot_ws_plugin.client import ServerNotProvenError
 from passivbot_ws_plugin.client.login import RefusedError, log_in
-from passivbot_ws_plugin.credentials import Credential
-from passivbot_ws_plugin.login import Login
+from passivbot_ws_plugin.settings.credentials import Credential
 
 AUTHENTICATOR = Authenticator([Credential(KEY, PASSWORD, frozenset({"statistics"}), None, "path")])
 

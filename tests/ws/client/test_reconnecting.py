@@ -15,7 +15,6 @@ from tcp_proxy import tcp_proxy
 
 from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin.audit import Audit
-from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.client import (
     Connecting,
     EventUpdate,
@@ -25,9 +24,10 @@ from passivbot_ws_plugin.client import (
     StatisticsUpdate,
     Timing,
 )
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import event_data, statistics_data
-from passivbot_ws_plugin.server import Server
-from passivbot_ws_plugin.settings import parse_settings
+from passivbot_ws_plugin.server.server import Server
+from passivbot_ws_plugin.settings.parsing import parse_settings
 
 
 async def test_a_restart_of_the_server_is_told_and_survived() -> None:

@@ -13,7 +13,7 @@ from py_watcher import FAST, Taker, connect, watching
 from servers import KEY, PASSWORD, make_settings, serving
 from tcp_proxy import tcp_proxy
 
-from passivbot_ws_plugin.auth import make_token
+from passivbot_ws_plugin.access.auth import make_token
 from passivbot_ws_plugin.client import (
     ClientError,
     Connecting,

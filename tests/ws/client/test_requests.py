@@ -9,8 +9,8 @@ from impostor import WELCOME, impostor
 from py_watcher import connect, watching
 from servers import free_port
 
-from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.client import ClosedError, Lost, RequestError
+from passivbot_ws_plugin.history.cache import Cache
 
 
 async def test_requests_beside_the_updates_and_without_them() -> None:

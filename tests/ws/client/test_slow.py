@@ -10,10 +10,10 @@ from publishing import put_event, put_statistics
 from py_watcher import WAIT_S, Taker, watching
 from tcp_proxy import TcpProxy
 
-from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.client import Client, GapUpdate, StatisticsUpdate, Timing
 from passivbot_ws_plugin.history import events as event_history
-from passivbot_ws_plugin.server import Server
+from passivbot_ws_plugin.history.cache import Cache
+from passivbot_ws_plugin.server.server import Server
 
 
 def impatient(

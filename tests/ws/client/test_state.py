@@ -11,10 +11,10 @@ from msgspec import Raw
 from state_wire import ALL, Wire, heard
 
 from passivbot_hooks.testing import make_statistics
-from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.client import RequestError, StatisticsUpdate
 from passivbot_ws_plugin.client.incoming import UnusableError, decode
 from passivbot_ws_plugin.client.state import State
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import (
     ConfigChanged,
     Place,

@@ -10,7 +10,6 @@ from py_watcher import Taker, connect, watching
 from servers import free_port, serving
 
 from passivbot_hooks.testing import make_event, make_statistics
-from passivbot_ws_plugin.cache import Cache
 from passivbot_ws_plugin.client import (
     ClosedError,
     ConfigChanged,
@@ -21,6 +20,7 @@ from passivbot_ws_plugin.client import (
     StatisticsUpdate,
     Subscribe,
 )
+from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import event_data, statistics_data
 
 

@@ -1,0 +1,1 @@
+"""Who may come in, and who has to wait. No I/O."""

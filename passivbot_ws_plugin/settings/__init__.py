@@ -1,0 +1,1 @@
+"""The config's settings, read and checked."""

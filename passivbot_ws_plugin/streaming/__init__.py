@@ -1,0 +1,1 @@
+"""What those who logged in ask for, and who of them is sent what, when."""

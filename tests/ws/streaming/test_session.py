@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from scramp import ScramClient
+from servers import KEY, PASSWORD, auth_message
+
+from passivbot_hooks.testing import make_statistics
+from passivbot_ws_plugin.access.auth import Authenticator
+from passivbot_ws_plugin.access.login import Admission, Asked, Login, Rejection
+from passivbot_ws_plugin.access.scram import MECHANISM
+from passivbot_ws_plugin.history.cache import Cache
+from passivbot_ws_plugin.messages import statistics_data
+from passivbot_ws_plugin.rate import TokenBucket
+from passivbot_ws_plugin.settings.credentials import Credential
+from passivbot_ws_plugin.settings.options import Scope
+from passivbot_ws_plugin.streaming.session import Answer, Session
+
+pytestmark = pytest.mark.bad_requests
+
+PUBLISHED = Credential(KEY, PASSWORD, frozenset({"statistics", "config", "events"}), None, "path")
+AUTHENTICATOR = Authenticator([PUBLISHED])
+GOOD = auth_message()
+
+#: A client's own, the same each time: whoever answers a challenge may have said the hello.
+NONCE = "abcdefghijklmnop"
+
+
+def authenticate(frame: str | bytes, authenticator: Authenticator) -> Admission | Rejection | Asked:
+    return Login().receive(frame, authenticator)
+
+
+def session(
+    cache: Cache | None = None,
+    *,
+    include_secrets: bool = True,
+    scopes: tuple[Scope, ...] = ("statistics", "config", "events"),
+    burst: int = 1_000,
+) -> Session:
+    credential = Credential(KEY, PASSWORD, frozenset(scopes), None, "path")
+    admission = authenticate(GOOD, Authenticator([credential]))
+    assert isinstance(admission, Admission)
+    return Session(
+        admission.principal,
+        cache or Cache(),
+        include_secrets=lambda: include_secrets,
+        bad_messages_max=3,
+        rate=TokenBucket(1, burst, lambda: 0.0),
+    )
+
+
+def said(answer: Answer) -> dict[str, Any]:
+    assert answer.payload is not None
+    message: dict[str, Any] = json.loads(answer.payload)
+    return message
+
+
+def ask(subject: Session, **message: Any) -> dict[str, Any]:
+    return said(subject.receive(json.dumps(message)))
+
+
+def test_the_right_first_message_admits() -> None:
+    admission = authenticate(GOOD, AUTHENTICATOR)
+    assert isinstance(admission, Admission)
+    assert json.loads(admission.answer) == {
+        "type": "auth_result",
+        "success": True,
+        "message": "Authentication successful",
+    }
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason", "message"),
+    [
+        ("nonsense", "not valid JSON", "bad format"),
+        ('{"type":"get_config"}', "a request before auth", "bad format"),
+        ('{"type":"ping"}', "a request before auth", "bad format"),
+        ('{"type":"auth","token":1,"public_key_part":"key"}', "auth needs token", "bad format"),
+        ('{"type":"auth","token":"x","public_key_part":"key"}', "token malformed", "bad format"),
+        ('{"type":"subscribe"}', "channel must be", "bad format"),
+        ('{"type":"subscribe","channel":"statistics"}', "a request before auth", "bad format"),
+        ('{"type":"nothing"}', "unknown type", "bad format"),
+    ],
+)
+def test_any_other_first_message_is_rejected(frame: str, reason: str, message: str) -> None:
+    rejection = authenticate(frame, AUTHENTICATOR)
+    assert isinstance(rejection, Rejection)
+    assert reason in rejection.reason
+    answer = json.loads(rejection.answer)
+    assert (answer["type"], answer["success"]) == ("auth_result", False)
+    assert answer["message"].startswith(f"Authentication failed: {message}")
+
+
+def test_a_rejection_echoes_the_id_and_keeps_the_claimed_key() -> None:
+    frame = json.dumps({"type": "auth", "token": "0" * 64, "public_key_part": "other", "id": 4})
+    rejection = authenticate(frame, AUTHENTICATOR)
+    assert isinstance(rejection, Rejection)
+    assert rejection.key == "other"
+    assert json.loads(rejection.answer)["id"] == 4
+
+
+def hello(client: ScramClient, **changes: object) -> str:
+    return json.dumps({"type": "hello", "mechanism": MECHANISM, "data": client.get_client_first(), **changes})
+
+
+def test_scram_takes_two_messages_and_both_sides_prove_themselves() -> None:
+    client, login = ScramClient([MECHANISM], KEY, PASSWORD), Login()
+    asked = login.receive(hello(client, id=1), AUTHENTICATOR)
+    assert isinstance(asked, Asked)
+    challenge = json.loads(asked.answer)
+    assert (challenge["type"], challenge["id"]) == ("challenge", 1)
+    client.set_server_first(challenge["data"])
+    proof = json.dumps({"type": "auth", "data": client.get_client_final(), "id": 2})
+    admission = login.receive(proof, AUTHENTICATOR)
+    assert isinstance(admission, Admission)
+    assert admission.principal.method == "scram"
+    answer = json.loads(admission.answer)
+    assert (answer["success"], answer["id"]) == (True, 2)
+    client.set_server_final(answer["data"])
+
+
+@pytest.mark.parametrize(
+    ("frames", "reason"),
+    [
+        ([{"type": "hello"}], "hello needs mechanism and data"),
+        ([{"type": "hello", "mechanism": "PLAIN", "data": "x"}], "unknown mechanism"),
+        ([{"type": "hello", "mechanism": MECHANISM, "data": "x"}], "client-first-message malformed"),
+        ([{"type": "auth", "data": "x"}], "a request before auth"),
+        ([None, {"type": "auth", "data": "x"}], "wrong proof"),
+        ([None, {"type": "auth", "data": 5}], "auth after a challenge needs data"),
+        ([None, json.loads(GOOD)], "no proof after the challenge"),
+        ([None, {"type": "get_config"}], "no proof after the challenge"),
+        ([None, None], "no proof after the challenge"),
+    ],
+)
+def test_what_is_no_scram_login_is_rejected(frames: list[dict[str, Any] | None], reason: str) -> None:
+    client, login = ScramClient([MECHANISM], KEY, PASSWORD), Login()
+    first = hello(client)
+    *before, last = [first if frame is None else json.dumps(frame) for frame in frames]
+    for frame in before:
+        assert isinstance(login.receive(frame, AUTHENTICATOR), Asked)
+    rejection = login.receive(last, AUTHENTICATOR)
+    assert isinstance(rejection, Rejection)
+    assert reason in rejection.reason
+    assert json.loads(rejection.answer)["message"].startswith("Authentication failed: ")
+
+
+@given(st.text() | st.binary())
+def test_no_frame_admits_without_the_credentials_or_raises(frame: str | bytes) -> None:
+    assert isinstance(authenticate(frame, AUTHENTICATOR), Rejection)
+
+
+def test_ping_is_answered_with_pong() -> None:
+    assert ask(session(), type="ping", id="a") == {"type": "pong", "id": "a"}
+
+
+def test_get_config_gives_the_whole_config() -> None:
+    cache = Cache()
+    cache.put_config("main", {"live": {"user": "main", "websocket_password": "p"}})
+    expected = {"live": {"user": "main", "websocket_password": "p"}}
+    answer = ask(session(cache), type="get_config")
+    digest = hashlib.sha256(json.dumps(expected, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    assert answer == {"type": "config", "data": expected, "bot": "main", "hash": digest}
+    masked = ask(session(cache, include_secrets=False), type="get_config", bot="main", id=1)
+    assert masked["data"]["live"]["websocket_password"] == "********"
+    assert masked["id"] == 1
+
+
+def test_a_config_that_is_not_known_is_an_error_that_says_so() -> None:
+    cache = Cache()
+    assert ask(session(cache), type="get_config", id=1) == {
+        "type": "error",
+        "message": "no config is known yet",
+        "code": "unavailable",
+        "id": 1,
+    }
+    cache.put_statistics("main", statistics_data(make_statistics()))
+    assert ask(session(cache), type="get_config")["code"] == "unavailable"
+    assert ask(session(cache), type="get_config", bot="x")["message"] == "no such bot is known"
+    assert ask(session(cache), type="get_config", bot="main")["message"] == "no config was given of that bot"
+
+
+def test_the_last_bad_message_ends_the_conversation() -> None:
+    subject = session()
+    answers = [subject.receive("nonsense") for _ in range(3)]
+    assert [answer.is_last for answer in answers] == [False, False, True]
+    assert all(said(answer)["code"] == "invalid_json" for answer in answers)
+
+
+def test_good_messages_between_do_not_reset_the_count() -> None:
+    subject = session()
+    for _ in range(2):
+        assert not subject.receive("nonsense").is_last
+        assert not subject.receive('{"type":"ping"}').is_last
+    assert subject.receive("nonsense").is_last
+
+
+def test_auth_twice_is_an_error_and_what_is_unavailable_is_no_bad_message() -> None:
+    subject = session()
+    assert said(subject.receive(GOOD))["message"] == "already authenticated"
+    for _ in range(10):
+        assert not subject.receive('{"type":"get_config"}').is_last
+
+
+@given(st.text() | st.binary())
+def test_no_frame_raises(frame: str | bytes) -> None:
+    assert said(session().receive(frame))["type"] in {"error", "pong"}
+
+
+def test_a_key_without_the_scope_is_forbidden_the_config_and_not_punished() -> None:
+    cache = Cache()
+    cache.put_config("main", {"live": {}})
+    subject = session(cache, scopes=("statistics",))
+    for _ in range(10):
+        answer = subject.receive('{"type":"get_config","id":1}')
+        assert not answer.is_last
+        assert said(answer)["code"] == "forbidden"
+
+
+def test_too_many_messages_are_bad_messages() -> None:
+    subject = session(burst=2)
+    answers = [subject.receive('{"type":"ping"}') for _ in range(5)]
+    kinds = [said(answer).get("code", "pong") for answer in answers]
+    assert kinds == ["pong", "pong", "rate_limited", "rate_limited", "rate_limited"]
+    assert [answer.is_last for answer in answers] == [False, False, False, False, True]
+
+
+class AnyOrderOfMessages(RuleBasedStateMachine):
+    """No order of messages yields statistics or a config before the login succeeded."""
+
+    @initialize()
+    def connect(self) -> None:
+        self.cache = Cache()
+        self.cache.put_config("main", {"live": {"websocket_password": "SECRET"}})
+        self.cache.put_statistics("main", statistics_data(make_statistics(exchange="SECRET")))
+        self.login = Login()
+        self.session: Session | None = None
+        self.answers: list[bytes] = []
+
+    def say(self, frame: str | bytes) -> None:
+        if self.session is not None:
+            self.session.receive(frame)
+        else:
+            verdict = self.login.receive(frame, AUTHENTICATOR)
+            if isinstance(verdict, Admission):
+                self.session = Session(
+                    verdict.principal,
+                    self.cache,
+                    include_secrets=lambda: True,
+                    bad_messages_max=3,
+                    rate=TokenBucket(1, 9, lambda: 0.0),
+                )
+                return
+            self.answers.append(verdict.answer)
+            if isinstance(verdict, Rejection):
+                self.login = Login()  # the connection is closed; it comes again
+
+    @rule(
+        frame=st.sampled_from(
+            [
+                '{"type":"get_config"}',
+                '{"type":"get_config","bot":"main"}',
+                '{"type":"ping"}',
+                '{"type":"list_bots"}',
+                '{"type":"subscribe","channel":"statistics"}',
+                '{"type":"subscribe","channel":"config"}',
+                '{"type":"subscribe","channel":"events"}',
+                '{"type":"unsubscribe","channel":"statistics"}',
+                '{"type":"auth"}',
+                '{"type":"auth","subscribe":[{"type":"subscribe","channel":"config"}]}',
+                '{"type":"auth","data":"c=biws,r=x,p=AAAA"}',
+                '{"type":"statistics"}',
+                auth_message("wrong"),
+                auth_message(key="nobody"),
+                b'{"type":"get_config"}',
+            ]
+        )
+        | st.text(max_size=20)
+    )
+    def say_anything(self, frame: str | bytes) -> None:
+        self.say(frame)
+
+    @rule()
+    def say_hello(self) -> None:
+        self.say(hello(ScramClient([MECHANISM], KEY, PASSWORD, c_nonce=NONCE)))
+
+    @precondition(lambda self: self.session is None)
+    @rule(wrong=st.booleans())
+    def prove(self, wrong: bool) -> None:
+        """Answer the last challenge, if that was the last answer."""
+        challenge = json.loads(self.answers[-1]) if self.answers else {"type": None}
+        if challenge["type"] != "challenge":
+            return
+        password = "wrong" if wrong else PASSWORD
+        prover = ScramClient([MECHANISM], KEY, password, c_nonce=NONCE)
+        prover.get_client_first()
+        prover.set_server_first(challenge["data"])
+        self.say(json.dumps({"type": "auth", "data": prover.get_client_final()}))
+        assert self.session is None or not wrong
+
+    @precondition(lambda self: self.session is None)
+    @rule(wrong=st.booleans())
+    def log_in(self, wrong: bool) -> None:
+        self.say(auth_message("wrong") if wrong else GOOD)
+
+    @rule()
+    def leave(self) -> None:
+        """And come again."""
+        self.session, self.login = None, Login()
+
+    @invariant()
+    def a_stranger_knows_nothing(self) -> None:
+        for answer in getattr(self, "answers", []):
+            assert json.loads(answer)["type"] in {"auth_result", "challenge"}
+            assert b"SECRET" not in answer
+            assert b'"success":true' not in answer
+
+
+TestAnyOrderOfMessages = AnyOrderOfMessages.TestCase

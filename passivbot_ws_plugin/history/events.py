@@ -61,6 +61,10 @@ class EventHistory:
             self._bytes -= len(self._kept.popleft().message)
         return True
 
+    def count_after(self, place: int) -> int:
+        """How many events `after` looks at, at most."""
+        return max(0, min(len(self._kept), self.seq - place))
+
     def after(self, place: int, wish: Wish) -> Iterator[tuple[int, Prepared | None]]:
         """What a client is due, one after the other, with its place after each.
 

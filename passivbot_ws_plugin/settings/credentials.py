@@ -85,7 +85,9 @@ def resolve_secret(value: str, path: str) -> str:
         return value
     if set(name) & set(",\"'{}[]"):
         # Not the name: an unquoted one may hold the rest of its line, with another secret in it.
-        raise SettingsError(path, f"what comes after {kind}: is no name; put the string in quotes")
+        raise SettingsError(
+            path, f"""what comes after {kind}: must hold none of , " ' {{ }} [ ]; put the string in quotes"""
+        )
     if kind == "env":
         secret = os.environ.get(name, "")
         if not secret:

@@ -166,6 +166,12 @@ class EventFeed(Feed):
         epoch, places = self._cache.epoch, self._places.items()
         return {bot: self._elsewhere.get(bot) or Place(epoch, seq or 0) for bot, seq in places}
 
+    @property
+    def backlog(self) -> int:
+        """How many events are to be looked at before it has what is new."""
+        bots = self._cache.bots
+        return sum(bots[bot].events.count_after(place or 0) for bot, place in self._places.items())
+
     def _first_place(self, bot: str, history: BotHistory) -> int | None:
         known = self._known_place(bot)
         if known is not None:

@@ -40,6 +40,9 @@ from .feeds import ConfigFeed, EventFeed, Feed, StatisticsFeed
 #: So many characters of a message are one of those that a client may send; a longer one counts as more.
 MESSAGE_UNIT: Final = 8192
 
+#: So many past events that a subscription looks for are one message more.
+BACKLOG_UNIT: Final = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -115,11 +118,14 @@ class Session:
         """Answer a frame."""
         try:
             # Before it is parsed, which is the work that is limited, and grows with the length.
-            if not self._rate.take(1 + len(frame) // MESSAGE_UNIT):
-                raise ProtocolError("rate_limited", "too many messages; send fewer")
+            self._spend(1 + len(frame) // MESSAGE_UNIT)
             return self._answer(decode(frame))
         except ProtocolError as exc:
             return self._refuse_bad(exc)
+
+    def _spend(self, messages: int, request_id: bytes | None = None) -> None:
+        if not self._rate.take(messages):
+            raise ProtocolError("rate_limited", "too many messages; send fewer", id=request_id)
 
     def _refuse_bad(self, exc: ProtocolError) -> Answer:
         self._bad_messages += 1
@@ -131,7 +137,10 @@ class Session:
             case Ping():
                 return Answer(encode(Pong(echo(request.id))))
             case Subscribe():
-                return self._subscribe(request)
+                answer = self._subscribe(request)
+                if isinstance(answer.feed, EventFeed):
+                    self._spend(answer.feed.backlog // BACKLOG_UNIT, request.id)
+                return answer
             case Unsubscribe():
                 return Answer(encode(Unsubscribed(request.channel, echo(request.id))), request.channel)
             case GetConfig():

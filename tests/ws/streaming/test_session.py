@@ -11,12 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from scramp import ScramClient
 from servers import KEY, PASSWORD, auth_message
 
-from passivbot_hooks.testing import make_statistics
+from passivbot_hooks.testing import make_event, make_statistics
 from passivbot_ws_plugin.access.auth import Authenticator
 from passivbot_ws_plugin.access.login import Admission, Asked, Login, Rejection
 from passivbot_ws_plugin.access.scram import MECHANISM
 from passivbot_ws_plugin.history.cache import Cache
-from passivbot_ws_plugin.messages import statistics_data
+from passivbot_ws_plugin.messages import event_data, statistics_data
 from passivbot_ws_plugin.rate import TokenBucket
 from passivbot_ws_plugin.settings.credentials import Credential
 from passivbot_ws_plugin.settings.options import Scope
@@ -229,6 +229,19 @@ def test_too_many_messages_are_bad_messages() -> None:
     kinds = [said(answer).get("code", "pong") for answer in answers]
     assert kinds == ["pong", "pong", "rate_limited", "rate_limited", "rate_limited"]
     assert [answer.is_last for answer in answers] == [False, False, False, False, True]
+
+
+def test_a_subscription_to_thousands_of_past_events_counts_as_several_messages() -> None:
+    cache = Cache()
+    for bot in ("main", "other", "third"):
+        for seq in range(1, 1_001):
+            cache.put_event(bot, seq, event_data(make_event()))
+    subject = session(cache, burst=6)
+    all_kept: dict[str, Any] = {"type": "subscribe", "channel": "events", "since": {}, "kinds": []}
+    assert ask(subject, **all_kept, id=1)["type"] == "subscribed"  # four of six
+    refused = ask(subject, **all_kept, id=2)
+    assert (refused["code"], refused["id"]) == ("rate_limited", 2)
+    assert ask(subject, type="subscribe", channel="events")["type"] == "subscribed"  # nothing past
 
 
 class AnyOrderOfMessages(RuleBasedStateMachine):

@@ -58,7 +58,7 @@ _COUNTED: Final[Mapping[str, tuple[str, ...]]] = {
 
 #: Two of the pieces of a changed state.
 UNIT: Final = "parse: `json.loads`, the unit"
-WHOLE: Final = "all of it: a poll"
+WHOLE: Final = "all of it: a poll, the events of that state too"
 
 #: What a bot may write between two polls, bytes: over a megabyte in half a minute is some 7 kB.
 _CHUNK: Final = 8_192

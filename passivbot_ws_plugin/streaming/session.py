@@ -33,12 +33,9 @@ from passivbot_ws_plugin.messages import (
     echo,
     encode,
 )
-from passivbot_ws_plugin.rate import TokenBucket
+from passivbot_ws_plugin.rate import TokenBucket, cost
 
 from .feeds import ConfigFeed, EventFeed, Feed, StatisticsFeed
-
-#: So many characters of a message are one of those that a client may send; a longer one counts as more.
-MESSAGE_UNIT: Final = 8192
 
 #: So many past events that a subscription looks for, if it is not the first to events, are one message more.
 BACKLOG_UNIT: Final = 1000
@@ -119,7 +116,7 @@ class Session:
         """Answer a frame."""
         try:
             # Before it is parsed, which is the work that is limited, and grows with the length.
-            self._spend(1 + len(frame) // MESSAGE_UNIT)
+            self._spend(cost(frame))
             return self._answer(decode(frame))
         except ProtocolError as exc:
             return self._refuse_bad(exc)

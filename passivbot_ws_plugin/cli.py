@@ -32,6 +32,7 @@ from .plugin import plugin
 from .server.certificate import Certificate
 from .settings.credentials import Credential
 from .settings.parsing import DEFAULT_PORT, Settings, make_address, parse_settings
+from .settings.paths import expanded
 
 _AUTH_MESSAGE_HELP = """\
 Print the `auth` message that a client must send, from the password and the key part in CONFIG.
@@ -108,12 +109,12 @@ def _check(arguments: argparse.Namespace) -> int:
         settings = parse_settings(config)
         if settings.options.tls is not None:
             Certificate(settings.options.tls)
+        record = Path(expanded(settings.options.audit.path, "plugins.websocket.audit.path"))
     for warning in (*toggles.unknown([candidate.name for candidate in discover()]), *settings.warnings):
         print(f"warning: {warning}")
     where = make_address(settings.host, settings.port, settings.options)
     print(f"address: {where}" + (" (0: any free port; the log says which)" if settings.port == 0 else ""))
     print(f"keys:    {', '.join(credential.key for credential in settings.credentials)}")
-    record = Path(settings.options.audit.path).expanduser()
     print(f"record:  {record}" + ("" if record.is_absolute() else ", below where the sidecar runs"))
     return 0
 

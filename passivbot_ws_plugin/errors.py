@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 #: The stable codes of an ``error`` message.
@@ -44,14 +43,6 @@ class SettingsError(WebSocketPluginError):
         self.path = path
         self.reason = reason
         super().__init__(f"{path}: {reason}")
-
-
-def unreadable(path: str, exc: OSError) -> str:
-    """What is said of a file that the settings name and that cannot be read."""
-    where = (
-        "" if Path(path).is_absolute() else " (a relative path begins in the folder where the command runs)"
-    )
-    return f"the file {path}{where} cannot be read: {exc.strerror}"
 
 
 class NotConfiguredError(SettingsError):

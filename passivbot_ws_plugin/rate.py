@@ -1,8 +1,17 @@
-"""A token bucket. Pure: the clock is given."""
+"""A token bucket, and what a message costs. Pure: the clock is given."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
+
+#: So many characters of a message are one of those that a client may send; a longer one counts as more.
+_MESSAGE_UNIT: Final = 8192
+
+
+def cost(message: str | bytes) -> int:
+    """How many of those that a client may send a message counts as."""
+    return 1 + len(message) // _MESSAGE_UNIT
 
 
 class TokenBucket:

@@ -23,6 +23,7 @@ from passivbot_ws_plugin.access.auth import make_token
 from passivbot_ws_plugin.access.scram import MECHANISM
 from passivbot_ws_plugin.audit import Audit
 from passivbot_ws_plugin.history.cache import Cache
+from passivbot_ws_plugin.server.connection import Connection
 from passivbot_ws_plugin.server.server import Server
 from passivbot_ws_plugin.settings.parsing import Settings, parse_settings
 
@@ -86,6 +87,13 @@ async def serving(cache: Cache | None = None, **options: Any) -> AsyncIterator[t
         yield server, address
     finally:
         await server.stop(5.0)
+
+
+def connection_of(server: Server) -> Connection:
+    """The only connection that it has."""
+    [connection] = server._door.connections
+    assert isinstance(connection, Connection)
+    return connection
 
 
 def auth_message(password: str = PASSWORD, key: str = KEY) -> str:

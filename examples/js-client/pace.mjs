@@ -5,6 +5,12 @@
 const PER_S = 4;
 const BURST = 16;
 
+/** So many characters are one message there; a longer one counts as more. */
+const MESSAGE_UNIT = 8192;
+
+/** @param {unknown} message */
+const cost = (message) => Math.min(BURST, 1 + Math.floor(JSON.stringify(message).length / MESSAGE_UNIT));
+
 /**
  * Hands messages on in order, each as soon as the server is to take one more.
  * @template Message
@@ -41,8 +47,8 @@ export class Pace {
     const now = performance.now();
     this.#tokens = Math.min(BURST, this.#tokens + ((now - this.#countedAt) * PER_S) / 1000);
     this.#countedAt = now;
-    while (this.#waiting.length > 0 && this.#tokens >= 1) {
-      this.#tokens -= 1;
+    while (this.#waiting.length > 0 && this.#tokens >= cost(this.#waiting[0])) {
+      this.#tokens -= cost(this.#waiting[0]);
       this.#send(/** @type {Message} */ (this.#waiting.shift()));
     }
     this.#timer = this.#waiting.length > 0 ? setTimeout(() => this.#flow(), 1000 / PER_S) : undefined;

@@ -40,7 +40,7 @@ class Gate(Generic[Guest]):
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        # Whatever these two take, a quarter of all places is left for the owner.
+        # Whatever these two take, a quarter of all places is left for the owner, if there are three or more.
         self._strangers_max = min(limits.unauthenticated, max(1, limits.connections // 2))
         self._limited_max = max(1, limits.connections * 3 // 4 - self._strangers_max)
         self._all: Counter[str] = Counter()

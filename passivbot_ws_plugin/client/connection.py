@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websockets_connect
 from websockets.exceptions import ConnectionClosed
 
-from passivbot_ws_plugin.rate import TokenBucket
+from passivbot_ws_plugin.rate import TokenBucket, cost
 
 from .errors import RequestError
 from .incoming import Failure, Incoming, answered_id, decode
@@ -92,10 +92,11 @@ class Connection:
     async def send(self, *requests: Mapping[str, Any]) -> None:
         """Send requests in this order, each as soon as the server is to take one more."""
         for request in requests:
+            frame = msgspec.json.encode(request)
             async with self._turn:
-                while not self._rate.take():  # noqa: ASYNC110  time is all that it waits for
+                while not self._rate.take(cost(frame)):  # noqa: ASYNC110  time is all that it waits for
                     await asyncio.sleep(1 / REQUESTS_PER_S)
-                await self._websocket.send(msgspec.json.encode(request), text=True)
+                await self._websocket.send(frame, text=True)
 
     async def receive(self) -> Incoming | None:
         """The next message; None: one that is not known here, or that a request was waiting for."""

@@ -6,9 +6,10 @@ import ssl
 from pathlib import Path
 
 from passivbot_hooks import UnusableFileError, open_regular
-from passivbot_ws_plugin.errors import SettingsError, unreadable
+from passivbot_ws_plugin.errors import SettingsError
 from passivbot_ws_plugin.log import get_logger
 from passivbot_ws_plugin.settings.options import Tls
+from passivbot_ws_plugin.settings.paths import expanded, unreadable
 
 _log = get_logger(__name__)
 
@@ -24,7 +25,10 @@ class Certificate:
     """
 
     def __init__(self, files: Tls) -> None:
-        self._files = Tls(_expanded("cert", files.cert), _expanded("key", files.key))
+        self._files = Tls(
+            cert=expanded(files.cert, "plugins.websocket.tls.cert"),
+            key=expanded(files.key, "plugins.websocket.tls.key"),
+        )
         self._seen = self._signature()
         self.context = _make_context(self._files)
 
@@ -45,14 +49,6 @@ class Certificate:
 
     def _signature(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_stat(path) for path in (self._files.cert, self._files.key))
-
-
-def _expanded(name: str, path: str) -> str:
-    """The path with the home folder in place of ``~``."""
-    try:
-        return str(Path(path).expanduser())
-    except RuntimeError as exc:  # ~nobody
-        raise SettingsError(f"plugins.websocket.tls.{name}", f"{path!r} is no path") from exc
 
 
 def _stat(path: str) -> tuple[int, int, int] | None:

@@ -18,6 +18,7 @@ from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.log import get_logger
 from passivbot_ws_plugin.messages import Channel
 from passivbot_ws_plugin.settings.parsing import Settings
+from passivbot_ws_plugin.settings.paths import expanded
 
 from .certificate import Certificate
 from .server import Server
@@ -142,8 +143,7 @@ class Serving:
                     reason=audit.failure,
                     consequence="nobody can log in until it can be written; see plugins.websocket.audit",
                 )
-        # ValueError and RuntimeError: a host or a path that is none (a NUL, two dots, ~nobody).
-        except (OSError, ValueError, RuntimeError, SettingsError) as exc:
+        except (OSError, ValueError, SettingsError) as exc:  # a host or a path that is none: a NUL, two dots
             if server is not None:
                 await server.stop(settings.options.limits.shutdown_s)
             if audit is not None:
@@ -177,7 +177,7 @@ def _why_unusable(settings: Settings) -> str | None:
 
 def _make_audit(settings: Settings) -> Audit:
     options = settings.options.audit
-    path = Path(options.path).expanduser()
+    path = Path(expanded(options.path, "plugins.websocket.audit.path"))
     file = AuditFile(path, max_bytes=options.max_bytes, keep=options.keep)
     return Audit(file, is_required=options.required)
 

@@ -10,9 +10,10 @@ from typing import Final
 from msgspec import Struct
 
 from passivbot_hooks import UnusableFileError, open_regular
-from passivbot_ws_plugin.errors import SettingsError, unreadable
+from passivbot_ws_plugin.errors import SettingsError
 
 from .options import ALL_SCOPES, Key, Scope
+from .paths import expanded, unreadable
 
 #: Passwords that stand in documentation, and so are everybody's.
 _EXAMPLE_PASSWORDS: Final = frozenset({"your_secret_bot_password"})
@@ -93,15 +94,15 @@ def resolve_secret(value: str, path: str) -> str:
         if not secret:
             raise SettingsError(path, f"the environment variable {name} is not set")
         return secret
+    name = expanded(name, path)
     try:
-        name = str(Path(name).expanduser())
         with open_regular(Path(name)) as file:
             secret = file.read(_SECRET_MAX_BYTES).decode("utf-8").strip()
     except UnusableFileError as exc:
         raise SettingsError(path, f"the file {name} is not a regular file") from exc
     except OSError as exc:
         raise SettingsError(path, unreadable(name, exc)) from exc
-    except (ValueError, RuntimeError) as exc:  # not UTF-8, a NUL in the path, ~nobody
+    except ValueError as exc:  # not UTF-8, a NUL in the path
         raise SettingsError(path, f"the file {name!r} cannot be read as UTF-8 text") from exc
     if not secret:
         raise SettingsError(path, f"the file {name} is empty")

@@ -33,14 +33,11 @@ from passivbot_ws_plugin.messages import (
     echo,
     encode,
 )
-from passivbot_ws_plugin.rate import TokenBucket
+from passivbot_ws_plugin.rate import TokenBucket, cost
 
 from .feeds import ConfigFeed, EventFeed, Feed, StatisticsFeed
 
-#: So many characters of a message are one of those that a client may send; a longer one counts as more.
-MESSAGE_UNIT: Final = 8192
-
-#: So many past events that a subscription looks for are one message more.
+#: So many past events that a subscription looks for, if it is not the first to events, are one message more.
 BACKLOG_UNIT: Final = 1000
 
 
@@ -89,6 +86,7 @@ class Session:
         self._include_secrets = include_secrets
         self._bad_messages_max = bad_messages_max
         self._bad_messages = 0
+        self._had_events = False  # whether there was a subscription to events yet
         self._rate = rate
         self._wall_clock = wall_clock
 
@@ -118,7 +116,7 @@ class Session:
         """Answer a frame."""
         try:
             # Before it is parsed, which is the work that is limited, and grows with the length.
-            self._spend(1 + len(frame) // MESSAGE_UNIT)
+            self._spend(cost(frame))
             return self._answer(decode(frame))
         except ProtocolError as exc:
             return self._refuse_bad(exc)
@@ -137,10 +135,7 @@ class Session:
             case Ping():
                 return Answer(encode(Pong(echo(request.id))))
             case Subscribe():
-                answer = self._subscribe(request)
-                if isinstance(answer.feed, EventFeed):
-                    self._spend(answer.feed.backlog // BACKLOG_UNIT, request.id)
-                return answer
+                return self._subscribe(request)
             case Unsubscribe():
                 return Answer(encode(Unsubscribed(request.channel, echo(request.id))), request.channel)
             case GetConfig():
@@ -170,6 +165,9 @@ class Session:
                 answer = replace(answer, mode=request.mode or "full", max_rate=request.max_rate)
             case "events":
                 feed = EventFeed(self._cache, request)
+                if self._had_events:  # the first is owed to who comes back, however many bots there are
+                    self._spend(feed.backlog // BACKLOG_UNIT, request.id)
+                self._had_events = True
                 answer = replace(answer, kinds=request.kinds, symbols=request.symbols, since=feed.begins)
             case "config":
                 feed = ConfigFeed(self._cache, request, self._view)

@@ -23,6 +23,18 @@ test("so many go at once, the rest in order and no faster than a server takes th
   assert.ok(sent[18][1] >= 700, String(sent[18][1])); // three more, at four a second
 });
 
+test("a longer message counts as several, and the longest is sent too", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  /** @type {number[]} */
+  const sent = [];
+  const pace = new Pace((/** @type {string} */ message) => sent.push(message.length));
+  for (const length of [60_000, 60_000, 60_000]) pace.push("x".repeat(length));
+  assert.deepEqual(sent, [60_000, 60_000]);
+  pace.stop();
+  new Pace((/** @type {string} */ message) => sent.push(message.length)).push("x".repeat(1_000_000));
+  assert.deepEqual(sent, [60_000, 60_000, 1_000_000]);
+});
+
 test("what is stopped sends nothing any more", (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   let sent = 0;

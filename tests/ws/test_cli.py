@@ -96,6 +96,7 @@ def test_token_says_what_is_wrong_with_the_config(
         ({"websocket": False}, {}, "plugins.websocket: switches the server off: plugins.websocket is false"),
         ({}, {"websocket_password": None}, "live.websocket_password: is missing, so the server stays off"),
         ({"websocket": {"tls": {"cert": "no", "key": "no"}}}, {}, "plugins.websocket.tls"),
+        ({"websocket": {"audit": {"path": "~nosuchuser/x"}}}, {}, "plugins.websocket.audit.path: '~nosuch"),
         ({}, {"websocket_prot": 1}, "live.websocket_prot: is not a setting; did you mean websocket_port?"),
     ],
 )

@@ -11,6 +11,7 @@ from servers import free_port
 
 from passivbot_ws_plugin.client import ClosedError, Lost, RequestError
 from passivbot_ws_plugin.history.cache import Cache
+from passivbot_ws_plugin.messages import Channel, ConfigChanged, Subscribe
 
 
 async def test_requests_beside_the_updates_and_without_them() -> None:
@@ -30,6 +31,17 @@ async def test_requests_beside_the_updates_and_without_them() -> None:
 async def test_more_requests_than_the_server_takes_at_once_wait_their_turn() -> None:
     async with watching() as (_, _, proxy, client, _):
         await asyncio.gather(*(client.ping() for _ in range(24)))
+        assert proxy.connections == 1
+
+
+async def test_subscriptions_to_a_thousand_bots_wait_their_turn_too() -> None:
+    names = ["main", *(f"{number:060}" for number in range(999))]
+    channels: tuple[Channel, ...] = ("statistics", "events", "config")
+    subscriptions = [Subscribe(channel, bots=names) for channel in channels]
+    async with watching(subscriptions=subscriptions) as (server, cache, proxy, _, taker):
+        cache.put_config("main", {"live": {"user": "main"}})
+        server.publish("config", "main")
+        await taker.a(ConfigChanged)
         assert proxy.connections == 1
 
 

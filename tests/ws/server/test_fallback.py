@@ -8,23 +8,15 @@ from collections.abc import AsyncIterator
 import pytest
 from publishing import latest, put_statistics
 from raw import CONTINUATION, TEXT, raw, text
-from servers import auth_message, logged_in, receive, serving
+from servers import auth_message, connection_of, logged_in, receive, serving
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 from passivbot_hooks import Position
 from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.prepared import Prepared
 from passivbot_ws_plugin.server import server as server_module
-from passivbot_ws_plugin.server.connection import Connection
-from passivbot_ws_plugin.server.server import Server
 
 HELD = tuple(Position(f"COIN{number}/USDT:USDT", "long", 1.0 + number, 2.0 * number) for number in range(40))
-
-
-def connection_of(server: Server) -> Connection:
-    [connection] = server._door.connections
-    assert isinstance(connection, Connection)
-    return connection
 
 
 async def test_a_compressor_that_keeps_its_context_is_the_librarys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 from publishing import latest, put_statistics
 from raw import CLOSE, RawClient, frame, raw, text
-from servers import auth_message, serving
+from servers import auth_message, connection_of, serving
 
 from passivbot_ws_plugin.history.cache import Cache
-from passivbot_ws_plugin.server.connection import Connection
 from passivbot_ws_plugin.server.server import Server
 from passivbot_ws_plugin.streaming.broadcast import BroadcastGroup
 from passivbot_ws_plugin.streaming.subscriber import Subscriber
@@ -27,12 +26,6 @@ PATIENT = {"buffer_soft_bytes": 2**26, "buffer_hard_bytes": 2**26}
 
 def group_of(server: Server) -> BroadcastGroup[Subscriber]:
     return server._hub._in_step["full"]
-
-
-def connection_of(server: Server) -> Connection:
-    [connection] = server._door.connections
-    assert isinstance(connection, Connection)
-    return connection
 
 
 async def until(holds: Callable[[], bool], turn: Callable[[], Awaitable[object]]) -> None:

@@ -231,17 +231,37 @@ def test_too_many_messages_are_bad_messages() -> None:
     assert [answer.is_last for answer in answers] == [False, False, False, False, True]
 
 
-def test_a_subscription_to_thousands_of_past_events_counts_as_several_messages() -> None:
-    cache = Cache()
-    for bot in ("main", "other", "third"):
+def past_events(bots: int) -> Cache:
+    cache, event = Cache(), event_data(make_event())
+    for bot in range(bots):
         for seq in range(1, 1_001):
-            cache.put_event(bot, seq, event_data(make_event()))
-    subject = session(cache, burst=6)
-    all_kept: dict[str, Any] = {"type": "subscribe", "channel": "events", "since": {}, "kinds": []}
-    assert ask(subject, **all_kept, id=1)["type"] == "subscribed"  # four of six
-    refused = ask(subject, **all_kept, id=2)
-    assert (refused["code"], refused["id"]) == ("rate_limited", 2)
+            cache.put_event(str(bot), seq, event)
+    return cache
+
+
+ALL_PAST: dict[str, Any] = {"type": "subscribe", "channel": "events", "since": {}, "kinds": []}
+
+
+def test_another_subscription_to_thousands_of_past_events_counts_as_several_messages() -> None:
+    subject = session(past_events(bots=3), burst=7)
+    assert ask(subject, **ALL_PAST, id=1)["type"] == "subscribed"  # one of seven
+    assert ask(subject, **ALL_PAST, id=2)["type"] == "subscribed"  # four
+    refused = ask(subject, **ALL_PAST, id=3)
+    assert (refused["code"], refused["id"]) == ("rate_limited", 3)
     assert ask(subject, type="subscribe", channel="events")["type"] == "subscribed"  # nothing past
+
+
+@pytest.mark.parametrize("is_in_login", [True, False])
+def test_the_first_subscription_may_ask_for_more_past_events_than_there_are_messages_to_spend(
+    *, is_in_login: bool
+) -> None:
+    subject = session(past_events(bots=3), burst=3)
+    if is_in_login:
+        (answer,) = subject.begin([{key: value for key, value in ALL_PAST.items() if key != "type"}])
+        assert said(answer)["type"] == "subscribed"
+    else:
+        assert ask(subject, **ALL_PAST)["type"] == "subscribed"
+    assert ask(subject, **ALL_PAST)["code"] == "rate_limited"
 
 
 class AnyOrderOfMessages(RuleBasedStateMachine):

@@ -21,19 +21,22 @@ class TokenBucket:
         rate_per_s: How fast it fills.
         burst: How much it holds; it begins full.
         clock: Monotonic, seconds.
+
+    Attributes:
+        burst: How much it holds.
     """
 
     def __init__(self, rate_per_s: float, burst: int, clock: Callable[[], float]) -> None:
         self._rate_per_s = rate_per_s
-        self._burst = burst
+        self.burst: Final = burst
         self._clock = clock
         self._tokens = float(burst)
         self._filled_at = clock()
 
     def take(self, count: int = 1) -> bool:
         """Take so many, or all that it can hold; False, and none is taken, if there are not so many."""
-        now, count = self._clock(), min(count, self._burst)
-        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate_per_s)
+        now, count = self._clock(), min(count, self.burst)
+        self._tokens = min(self.burst, self._tokens + (now - self._filled_at) * self._rate_per_s)
         self._filled_at = now
         if self._tokens < count:
             return False

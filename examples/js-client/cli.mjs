@@ -55,6 +55,11 @@ function complain(line) {
   console.error(plain(line));
 }
 
+/** What a terminal might obey, as JSON may say it too. @param {string} character */
+function escaped(character) {
+  return character.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
+}
+
 /** @param {import("./types.mjs").ConnectionState} state */
 function tellState({ state, reason, retryInMs }) {
   if (state === "live") {
@@ -98,7 +103,7 @@ async function ask() {
     } else if (waitingFor.has("config") || (flags.config && !flags.once)) {
       flags.config = false; // once, however often it comes back
       const { config } = await connection.getConfig({ bot: flags.bot?.[0] });
-      JSON.stringify(config, null, 2).split("\n").forEach(print);
+      console.log(JSON.stringify(config, null, 2).replace(/(?!\n)\p{C}/gu, escaped));
       done("config");
     }
   } catch (error) {

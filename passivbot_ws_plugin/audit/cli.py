@@ -57,6 +57,9 @@ _AUDIT_LOG = Path("logs/websocket_audit.jsonl")
 #: How often a log that is followed is looked at, seconds.
 _TAIL_POLL_S = 0.25
 
+#: So many of the last lines say whether it is a log: a few of a true one may be damaged.
+_JUDGED_LINES = 100
+
 
 def add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to those of ``passivbot-ws``."""
@@ -119,10 +122,10 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _tail(arguments: argparse.Namespace) -> int:
     table = Table()
     with stop_on_signals() as stop, Tail(arguments.file) as tail:
-        lines = tail.last(arguments.lines)
+        lines = tail.last(max(arguments.lines, _JUDGED_LINES))
         if lines and not any(map(is_record, lines)):
             raise AuditFileError(f"{arguments.file}: none of its last lines is a record; is it an audit log?")
-        rows = table.rows(lines)
+        rows = table.rows(lines[-arguments.lines :])
         print(table.header())
         _print_rows(rows)
         while arguments.follow and not stop.wait(_TAIL_POLL_S):

@@ -84,10 +84,11 @@ def resolve_secret(value: str, path: str) -> str:
     kind, separator, name = value.partition(":")
     if not separator or kind not in ("env", "file"):
         return value
-    if set(name) & set(",\"'{}[]"):
+    is_there = name in os.environ if kind == "env" else os.path.lexists(os.path.expanduser(name))  # noqa: PTH111  it never raises
+    if not is_there and set(name) & set(",\"'{}[]"):
         # Not the name: an unquoted one may hold the rest of its line, with another secret in it.
         raise SettingsError(
-            path, f"""what comes after {kind}: must hold none of , " ' {{ }} [ ]; put the string in quotes"""
+            path, f"what comes after {kind}: names nothing that is there; put the string in quotes"
         )
     if kind == "env":
         secret = os.environ.get(name, "")

@@ -166,7 +166,8 @@ class Session:
             case "events":
                 feed = EventFeed(self._cache, request)
                 if self._had_events:  # the first is owed to who comes back, however many bots there are
-                    self._spend(feed.backlog // BACKLOG_UNIT, request.id)
+                    # With the message itself no more than there can be, or it could never be had.
+                    self._spend(min(feed.backlog // BACKLOG_UNIT, self._rate.burst - 1), request.id)
                 self._had_events = True
                 answer = replace(answer, kinds=request.kinds, symbols=request.symbols, since=feed.begins)
             case "config":

@@ -111,6 +111,19 @@ def test_tail_of_a_config_shows_nothing_of_it(tmp_path: Path, capsys: pytest.Cap
     assert err == f"passivbot-ws: {config}: none of its last lines is a record; is it an audit log?\n"
 
 
+def test_tail_of_a_log_whose_last_line_is_damaged_is_one_of_a_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.jsonl"
+    write(log, "hello")
+    with log.open("a") as file:
+        file.write("garbled\n")
+    assert main(["audit", "tail", "-n", "1", str(log)]) == 0
+    out = capsys.readouterr().out
+    assert "hello" not in out
+    assert "not a record: 8 bytes" in out
+
+
 def test_tail_of_a_log_without_a_line_is_no_mistake(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -238,6 +238,12 @@ def test_a_password_that_is_its_own_key_part_is_weak() -> None:
     assert warning == "live.websocket_password: is its own key part, which is no secret"
 
 
+def test_a_password_file_may_have_any_name(tmp_path: Path) -> None:
+    path = tmp_path / "it's mine, [really]"
+    path.write_text(PASSWORD)
+    assert parse_settings(config(websocket_password=f"file:{path}")).credentials[0].password == PASSWORD
+
+
 def test_a_password_file_that_is_no_file_is_refused_and_waits_for_nobody(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path, "/dev/zero"):
@@ -251,8 +257,9 @@ def test_a_password_file_that_is_no_file_is_refused_and_waits_for_nobody(tmp_pat
         {"websocket_host": '0.0.0.0, api_password: "swallowed"'},
         {"websocket_password": 'env:NAME, api_password: "swallowed"'},
         {"websocket_password": "file:/there/is/none, api_password: swallowed"},
+        {"websocket_password": "file:~nosuchuser/x, api_password: swallowed"},
     ],
-    ids=["host", "env", "file"],
+    ids=["host", "env", "file", "home"],
 )
 def test_an_error_does_not_repeat_the_rest_of_a_line(live: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="in quotes") as raised:

@@ -1,4 +1,4 @@
-"""JSON merge patches (RFC 7396): make one, apply one, join two. Pure.
+"""JSON merge patches (RFC 7396): make one, apply one. Pure.
 
 Documents are what `json` makes: an object is a ``dict``.
 
@@ -51,25 +51,6 @@ def apply(patch: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, An
         else:
             merged[key] = value
     return merged
-
-
-def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """The patch that does what the two do, one after the other.
-
-    Raises:
-        UnsayableError: What the first one removes or replaces by no object, the second one makes an
-            object again: joined, it would be merged into the one that was removed.
-    """
-    joined = dict(first)
-    for key, value in second.items():
-        if isinstance(value, dict) and key in first:
-            before = first[key]
-            if not isinstance(before, dict):
-                raise UnsayableError(f"{key!r:.60} is replaced by an object twice")
-            joined[key] = join(before, value)
-        else:
-            joined[key] = value
-    return joined
 
 
 _ABSENT = object()

@@ -21,7 +21,7 @@ async def impostor(
     *answers: dict[str, Any],
     status: int | None = None,
     headers: dict[str, str] | None = None,
-    unasked: dict[str, Any] | None = None,
+    unasked: dict[str, Any] | bytes | None = None,
     closes: int | None = None,
 ) -> AsyncIterator[tuple[str, list[str | bytes]]]:
     """Its address, and what it is told.
@@ -30,7 +30,7 @@ async def impostor(
         answers: What it answers, one to each message; ``NONCE`` in it is the client's.
         status: The HTTP status with which it refuses each handshake.
         headers: Of that refusal.
-        unasked: What it says after its answers.
+        unasked: What it says after its answers; bytes: in a binary frame.
         closes: The code with which it closes then.
     """
     told: list[str | bytes] = []
@@ -44,7 +44,7 @@ async def impostor(
             nonce = json.loads(told[0]).get("data", "").rpartition("r=")[2]
             await connection.send(json.dumps(message).replace("NONCE", nonce))
         if unasked is not None:
-            await connection.send(json.dumps(unasked))
+            await connection.send(unasked if isinstance(unasked, bytes) else json.dumps(unasked))
         if closes is not None:
             await connection.close(closes)
         told.extend([frame async for frame in connection])

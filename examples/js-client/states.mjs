@@ -29,7 +29,7 @@ export class States {
    * @returns {Statistics | null} null: it is none, and nothing was taken over
    */
   replace({ bot, epoch, seq, data }) {
-    if (!isObject(data) || !Array.isArray(data.positions) || !data.positions.every(isObject)) {
+    if (!isObject(data) || !Array.isArray(data.positions) || !data.positions.every(isPosition)) {
       return null;
     }
     this.#states.set(bot, { keyed: toKeyed(data), epoch, seq });
@@ -46,7 +46,7 @@ export class States {
     if (state === undefined || state.epoch !== epoch || state.seq !== base || !isObject(patch)) {
       return null;
     }
-    const keyed = /** @type {Record<string, unknown>} */ (applyMergePatch(state.keyed, patch));
+    const keyed = tryPatch(state.keyed, patch);
     const data = fromKeyed(keyed);
     if (data !== null) {
       this.#states.set(bot, { keyed, epoch, seq });
@@ -84,10 +84,10 @@ export class EventPlaces {
   }
 
   /** @param {Message} message a `subscribed`, which says where we stand with each known bot */
-  begin({ epoch, since = {} }) {
+  begin({ epoch, since }) {
     this.#epoch = epoch;
     // Of a bot without an event, this alone tells where we stand; of the others we know it.
-    this.#places = new Map([...Object.entries(since), ...(this.#places ?? [])]);
+    this.#places = new Map([...Object.entries(since ?? {}), ...(this.#places ?? [])]);
   }
 
   /**
@@ -117,6 +117,24 @@ export class EventPlaces {
   /** @returns {Record<string, Place> | undefined} as `since` says it; undefined: all is new to us */
   since() {
     return this.#places === null ? undefined : Object.fromEntries([...this.#places].slice(0, SINCE_MAX));
+  }
+}
+
+/** @param {unknown} held @returns {boolean} whether it has a name among the positions */
+function isPosition(held) {
+  return isObject(held) && typeof held.symbol === "string" && typeof held.side === "string";
+}
+
+/**
+ * @param {Record<string, unknown>} keyed
+ * @param {Record<string, unknown>} patch
+ * @returns {Record<string, unknown>} a state's keyed form, or nothing of one where the patch nests too deep
+ */
+function tryPatch(keyed, patch) {
+  try {
+    return /** @type {Record<string, unknown>} */ (applyMergePatch(keyed, patch));
+  } catch {
+    return {}; // the stack is not as deep as JSON may be
   }
 }
 

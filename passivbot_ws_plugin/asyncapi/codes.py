@@ -56,7 +56,8 @@ CLOSE_CODES: Final[Mapping[int, CloseCode]] = {
 
 ERROR_CODES: Final[Mapping[ErrorCode, str]] = {
     "invalid_json": (
-        "not JSON; nested deeper than 16; a key twice; NaN, Infinity or a number beyond all floats"
+        "not JSON; nested deeper than 16; more than 2,000 objects and lists; a key twice; NaN, Infinity or a "
+        "number beyond all floats"
     ),
     "invalid_message": (
         "not an object, no `type`, wrong arguments, a wrong `id`, a binary frame, `auth` again"

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from passivbot_ws_plugin.rate import TokenBucket, cost
 
 from .errors import RequestError
-from .incoming import Failure, Incoming, answered_id, decode
+from .incoming import Failure, Incoming, UnusableError, answered_id, decode
 from .login import Login, RefusedError
 from .target import Target
 
@@ -99,8 +99,16 @@ class Connection:
                 await self._websocket.send(frame, text=True)
 
     async def receive(self) -> Incoming | None:
-        """The next message; None: one that is not known here, or that a request was waiting for."""
-        message = decode(await self._websocket.recv())
+        """The next message; None: one that is not known here, or that a request was waiting for.
+
+        Raises:
+            UnusableError: It is none.
+            ConnectionClosed: The connection ended.
+        """
+        frame = await self._websocket.recv()
+        if isinstance(frame, bytes):  # of a text frame the library has seen that it is UTF-8
+            raise UnusableError("the server sent a binary frame")
+        message = decode(frame)
         if message is None:
             return None
         answer = self._answers.get(answered_id(message))

@@ -1,10 +1,11 @@
-"""One bot's states: the latest whole, and the patches that led to it."""
+"""One bot's states: the latest, and those before it, from which a patch leads to it."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from passivbot_ws_plugin import merge_patch
 from passivbot_ws_plugin.keyed import to_keyed
@@ -18,17 +19,11 @@ from passivbot_ws_plugin.messages import (
 )
 from passivbot_ws_plugin.prepared import Prepared
 
-#: How many patches are kept, and how many bytes of them.
-PATCHES_MAX: Final = 128
-PATCHES_MAX_BYTES: Final = 1_048_576
+#: How many states before the latest are kept, and how many bytes of them.
+STATES_MAX: Final = 128
+STATES_MAX_BYTES: Final = 1_048_576
 
-
-@dataclass(frozen=True, slots=True)
-class _Patch:
-    """What led to a state; None: no merge patch says it."""
-
-    patch: dict[str, Any] | None
-    size: int
+_decoder: Final = msgspec.json.Decoder(StatisticsMessage)
 
 
 class StatisticsHistory:
@@ -48,33 +43,31 @@ class StatisticsHistory:
         self.snapshot = Prepared(b"")
         self._bot = bot
         self._epoch = epoch
-        self._keyed: dict[str, Any] | None = None
-        self._patches: deque[_Patch] = deque()  # the last one led to ``seq``
-        self._patches_bytes = 0
-        # By base, since many clients have the same place: the patch from it to now, None if no patch says
-        # it; and the message.
-        self._joined: dict[int, dict[str, Any] | None] = {}
-        self._updates: dict[int, Prepared] = {}
+        # Those before the latest, as messages: as objects they would be several times as large. A patch is
+        # made of the two states where one is asked for, whatever lies between.
+        self._past: deque[bytes] = deque()
+        self._past_bytes = 0
+        self._updates: dict[int, Prepared] = {}  # by base, since many clients have the same place
+        self._keyed: tuple[int, StatisticsData, dict[str, Any] | None] | None = None  # the last one made
 
     def put(self, data: StatisticsData) -> bool:
         """Keep a state; whether it is a change."""
         self.timestamp = data.timestamp
         if not data.differs_from(self.data):
             return False
-        keyed = to_keyed(data, self.data, self._keyed)
-        if self.data is not None:
-            self._remember(_make_patch(self._keyed, keyed))
+        if self.seq:
+            self._remember(self.snapshot.payload)
         self.seq += 1
-        self.data, self._keyed = data, keyed
+        self.data = data
         self.snapshot = Prepared(encode(StatisticsMessage(data, self._bot, self._epoch, self.seq)))
-        self._joined, self._updates = {self.seq: {}}, {}
+        self._updates = {}
         return True
 
-    def _remember(self, patch: _Patch) -> None:
-        self._patches.append(patch)
-        self._patches_bytes += patch.size
-        while len(self._patches) > PATCHES_MAX or self._patches_bytes > PATCHES_MAX_BYTES:
-            self._patches_bytes -= self._patches.popleft().size
+    def _remember(self, state: bytes) -> None:
+        self._past.append(state)
+        self._past_bytes += len(state)
+        while len(self._past) > STATES_MAX or self._past_bytes > STATES_MAX_BYTES:
+            self._past_bytes -= len(self._past.popleft())
 
     def update(self, base: int | None) -> Prepared | None:
         """The message that brings a client from its place to now; None if it is there.
@@ -84,7 +77,7 @@ class StatisticsHistory:
         """
         if base == self.seq:
             return None
-        if base is None or not 0 < base < self.seq:
+        if base is None or not self.seq - len(self._past) <= base < self.seq:
             return self.snapshot
         if base not in self._updates:
             self._updates[base] = self._delta(base) or self.snapshot
@@ -92,34 +85,25 @@ class StatisticsHistory:
 
     def _delta(self, base: int) -> Prepared | None:
         """A patch from the base to now, if there is one and it is worth it."""
-        if self.seq - base > len(self._patches):
+        old, new = self._keyed_at(base), self._keyed_at(self.seq)  # in this order: `_keyed` may be the base
+        if old is None or new is None:
             return None
-        # From now back to the base: each is joined once, whoever asks from where.
-        for place in range(self.seq - 1, base - 1, -1):
-            if place not in self._joined:
-                self._joined[place] = _join(self._patches[place - self.seq].patch, self._joined[place + 1])
-        patch = self._joined[base]
-        if patch is None:
+        try:
+            patch = merge_patch.diff(old, new)
+        except UnsayableError:
             return None
         message = StatisticsDelta(self._bot, self._epoch, base, self.seq, encode_value(patch))
         encoded = encode(message)
         return Prepared(encoded) if len(encoded) * 2 <= len(self.snapshot) else None
 
-
-def _join(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict[str, Any] | None:
-    if first is None or second is None:
-        return None
-    try:
-        return merge_patch.join(first, second) if second else first
-    except UnsayableError:
-        return None
-
-
-def _make_patch(old: dict[str, Any] | None, new: dict[str, Any] | None) -> _Patch:
-    if old is None or new is None:
-        return _Patch(None, 0)
-    try:
-        patch = merge_patch.diff(old, new)
-    except UnsayableError:
-        return _Patch(None, 0)
-    return _Patch(patch, len(encode_value(patch)))
+    def _keyed_at(self, seq: int) -> dict[str, Any] | None:
+        """The keyed form of a state; None: it has none."""
+        if self._keyed is not None and self._keyed[0] == seq:
+            return self._keyed[2]
+        if seq != self.seq:
+            return to_keyed(_decoder.decode(self._past[seq - self.seq]).data)
+        assert self.data is not None
+        before = () if self._keyed is None else self._keyed[1:]
+        keyed = to_keyed(self.data, *before)
+        self._keyed = seq, self.data, keyed
+        return keyed

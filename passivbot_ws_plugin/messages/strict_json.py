@@ -12,14 +12,21 @@ from passivbot_ws_plugin.errors import ProtocolError
 #: How deep a client's JSON may nest.
 DEPTH_MAX: Final = 16
 
+#: How many objects and lists it may hold, for each is work: a ``since`` of 1,000 places is half of it.
+NODES_MAX: Final = 2000
+
 
 def parse(text: str) -> Any:
     """What a text says as JSON.
 
     Raises:
-        ProtocolError: It is none, nests too deep, or says what no JSON should: a key twice, NaN, an infinity.
+        ProtocolError: It is none, nests too deep, holds too much, or says what no JSON should: a key twice,
+            NaN, an infinity.
     """
-    if _is_too_deep(text):
+    brackets = _NO_BRACKETS.sub("", text)
+    if len(brackets) > 2 * NODES_MAX:
+        raise ProtocolError("invalid_json", f"more than {NODES_MAX} objects and lists")
+    if _is_too_deep(brackets):
         raise ProtocolError("invalid_json", f"nested deeper than {DEPTH_MAX}")
     # The standard library's parser, for its hooks: msgspec's cannot refuse a repeated key.
     try:
@@ -50,10 +57,10 @@ def _finite_float(text: str) -> float:
 _NO_BRACKETS: Final = re.compile(r'"(?:[^"\\]+|\\.)*"?|[^"\[\]{}]+', re.DOTALL)
 
 
-def _is_too_deep(text: str) -> bool:
+def _is_too_deep(brackets: str) -> bool:
     """Whether brackets nest too deep. Before parsing: how deep a parser can go differs by its version."""
     depth = 0
-    for character in _NO_BRACKETS.sub("", text):
+    for character in brackets:
         if character in "[{":
             depth += 1
             if depth > DEPTH_MAX:

@@ -222,6 +222,7 @@ class Server:
             async for frame in connection:
                 if not await self._give(connection, client, session.receive(frame)):
                     return
+                await asyncio.sleep(0)  # the next may be there already, and others wait for their turn
         finally:
             self._hub.leave(client)
             self._admitted.pop(connection, None)

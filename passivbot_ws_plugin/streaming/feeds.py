@@ -41,11 +41,14 @@ class Feed(ABC):
         if self._is_wanted(bot):
             self._touched[bot] = None
 
-    def due(self, now: float) -> Iterator[Prepared]:
+    def due(self, now: float) -> Iterator[Prepared | None]:
         """The messages that the client is due; each counts as sent once it was taken.
 
         Args:
             now: By the clock of the client; seconds.
+
+        Yields:
+            A message; None: only work, after which it may be somebody else's turn.
         """
         for bot in tuple(self._touched):
             if self._may(bot, now):
@@ -73,7 +76,7 @@ class Feed(ABC):
         """Where the client begins with a bot that is known when it subscribes."""
 
     @abstractmethod
-    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[Prepared]:
+    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[Prepared | None]:
         """What it is due of one bot; the place is moved before each is handed out."""
 
 
@@ -108,7 +111,7 @@ class StatisticsFeed(Feed):
         if self._due_at is not None and bot in self._touched:
             self._due_at = min(self._due_at, self._turn_of(bot))
 
-    def due(self, now: float) -> Iterator[Prepared]:
+    def due(self, now: float) -> Iterator[Prepared | None]:
         """As each feed; at once nothing where nobody's turn has come."""
         if self._pause_s and (at := self.due_at()) is not None and at > now:
             return
@@ -133,7 +136,7 @@ class StatisticsFeed(Feed):
         known = self._known_place(bot)
         return None if known is None else known.seq
 
-    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[Prepared]:
+    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[Prepared | None]:
         statistics, place = history.statistics, self._places.get(bot)
         if not statistics.seq or place == statistics.seq:
             return
@@ -180,14 +183,13 @@ class EventFeed(Feed):
         # all is of a bot that it does not know: it appeared meanwhile.
         return 0 if self._comes_back else history.events.seq
 
-    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[Prepared]:
+    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[Prepared | None]:
         if (place_elsewhere := self._elsewhere.pop(bot, None)) is not None:
             # What that run of the server told since is lost: nobody here knows how much it was.
             yield Prepared(encode(Gap(bot, place_elsewhere.epoch, place_elsewhere.seq + 1, None)))
         for place, message in history.events.after(self._places.get(bot) or 0, self._wants):
             self._places[bot] = place
-            if message is not None:
-                yield message
+            yield message
 
 
 class ConfigFeed(Feed):
@@ -206,7 +208,7 @@ class ConfigFeed(Feed):
     def _first_place(self, bot: str, history: BotHistory) -> int | None:
         return 0
 
-    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[Prepared]:
+    def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[Prepared | None]:
         config, place = history.config, self._places.get(bot) or 0
         self._places[bot] = config.version
         message = config.update(place, self._view())

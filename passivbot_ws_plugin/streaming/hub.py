@@ -123,7 +123,7 @@ class Hub:
         if client not in self._clients:
             return
         is_in_step = any(client in group for group in self._in_step.values())
-        if is_in_step and not client.is_behind:
+        if is_in_step and not client.is_held_up:
             return
         if is_in_step:
             self._step_out(client)

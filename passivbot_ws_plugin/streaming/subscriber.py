@@ -18,6 +18,9 @@ from .feeds import Feed, StatisticsFeed
 #: So much is written to a client at once, bytes: a thousand events are not a thousand system calls.
 _BATCH_BYTES: Final = 65_536
 
+#: How long a client is served at once, seconds; the rest comes after the others had their turn.
+_TURN_S: Final = 0.002
+
 #: How often clients that fell behind are looked at, seconds.
 SWEEP_S: Final = 0.25
 
@@ -41,6 +44,7 @@ class Subscriber:
         self._clock = clock
         self._feeds: dict[Channel, Feed] = {}
         self._behind_since: float | None = None
+        self._is_cut_short = False  # more is due than there was time for
 
     def subscribe(self, channel: Channel, feed: Feed) -> None:
         """Have a channel from now on, in place of what it had of it; send what is due at once."""
@@ -61,21 +65,32 @@ class Subscriber:
         feed = self._feeds.get(channel)
         if feed is not None:
             feed.touch(bot)
-            self._send(feed)
+            if not self._is_cut_short:
+                self._send(feed)
 
     def pump(self) -> None:
         """Look at what is unsent, and send what is due."""
         self.check()
+        self._is_cut_short = False
         for feed in self._feeds.values():
             self._send(feed)
 
     def _send(self, feed: Feed) -> None:
         if self.is_behind:
             return
-        for batch in _batches(feed.due(self._clock())):
+        for batch in _batches(self._in_turn(feed)):
             self.line.push(*batch)
             self.check()
             if self.is_behind:
+                return
+
+    def _in_turn(self, feed: Feed) -> Iterator[Prepared]:
+        now = self._clock()
+        for message in feed.due(now):
+            if message is not None:
+                yield message
+            if self._clock() - now >= _TURN_S:
+                self._is_cut_short = True
                 return
 
     def check(self) -> None:
@@ -97,17 +112,24 @@ class Subscriber:
         """Whether it had too much unsent when last looked at."""
         return self._behind_since is not None
 
+    @property
+    def is_held_up(self) -> bool:
+        """Whether it may be due something that it was not sent: it is behind, or its turn was over."""
+        return self.is_behind or self._is_cut_short
+
     def wait_s(self) -> float | None:
         """When it is to be looked at again, though no bot has anything new; None: it need not be."""
         if self.is_behind:
             return SWEEP_S
+        if self._is_cut_short:
+            return 0.0
         dues = [due for feed in self._feeds.values() if (due := feed.due_at()) is not None]
         return max(0.0, min(dues) - self._clock()) if dues else None
 
     def stride(self, places: Mapping[str, int]) -> Mode | None:
         """In which mode it can walk in step with those that were sent these states; None: it cannot."""
         feed = self._feeds.get("statistics")
-        if not isinstance(feed, StatisticsFeed) or self.is_behind or feed.stride is None:
+        if not isinstance(feed, StatisticsFeed) or self.is_held_up or feed.stride is None:
             return None
         return feed.stride if feed.is_at(places) else None
 

@@ -18,6 +18,7 @@ from passivbot_ws_plugin.access.auth import make_token
 
 NO_JSON: Final = ("invalid_json", "not valid JSON")
 TOO_DEEP: Final = ("invalid_json", "nested deeper than 16")
+TOO_MUCH: Final = ("invalid_json", "more than 2000 objects and lists")
 NO_OBJECT: Final = ("invalid_message", "a message is a JSON object with a type")
 NO_TYPE: Final = ("invalid_message", "a message needs a type, a string")
 UNKNOWN: Final = (
@@ -35,9 +36,10 @@ DIGITS: Final = "9" * 5_000
 
 #: What is sent, the code that a client is answered with, and what is on record of a stranger.
 BAD: dict[str, tuple[bytes | str, tuple[str, str]]] = {
-    "[ by the thousand": ("[" * 8_000, TOO_DEEP),
+    "[ by the thousand": ("[" * 8_000, TOO_MUCH),
     "{ by the thousand": ('{"a":' * 1_600, TOO_DEEP),
-    "nested validly": ("[" * 4_000 + "]" * 4_000, TOO_DEEP),
+    "nested validly": ("[" * 2_000 + "]" * 2_000, TOO_DEEP),
+    "2,001 objects": ('{"type":"ping","a":[' + "{}," * 1_998 + "{}]}", TOO_MUCH),
     "brackets in a string": ('{"type":"pong","a":"' + "[" * 500 + '\\\\"}', UNKNOWN),
     "nested 17 deep": ('{"type":"ping","a":' + "[" * 16 + "]" * 16 + "}", TOO_DEEP),
     "a 5,000-digit integer": (f'{{"type":"ping","a":{DIGITS}}}', NO_JSON),
@@ -120,7 +122,7 @@ async def test_bad_json_from_a_client_is_answered_with_its_code(
 @pytest.mark.parametrize(
     ("sent", "error"),
     [
-        ("[" * 65_536, TOO_DEEP),
+        ("[" * 65_536, TOO_MUCH),
         (json.dumps({"type": "a" * 60_000}), UNKNOWN),
         (f'{{"type":"ping","a":[{",".join(["1e9"] * 16_000)}]}}', None),
         (json.dumps({"type": "ping", **{f"key {number}": number for number in range(3_000)}}), None),
@@ -151,6 +153,7 @@ GOOD: dict[str, tuple[str, dict[str, Any]]] = {
     "keys that are no names": ('{"":1,"\\ud800":2,"type":"ping"}', {"type": "pong"}),
     "a long integer": (f'{{"type":"ping","a":{"9" * 4_000}}}', {"type": "pong"}),
     "a small number": ('{"type":"ping","a":1e-999}', {"type": "pong"}),
+    "2,000 objects": ('{"type":"ping","a":[' + "{}," * 1_997 + "{}]}", {"type": "pong"}),
     "16 deep": ('{"type":"ping","a":' + "[" * 15 + "]" * 15 + "}", {"type": "pong"}),
     "id negative": ('{"type":"ping","id":-1}', {"type": "pong", "id": -1}),
     "id beyond 64 bits": (
@@ -176,8 +179,8 @@ async def test_odd_json_is_answered(sent: str, answer: dict[str, Any]) -> None:
 
 
 async def test_a_long_message_counts_as_several() -> None:
-    # One costs some 15 ms, and all that a client may say at once would be a pause of a third of a second.
-    long = text({"type": "ping", "x": [{}] * 15_000})
+    # One costs some 5 ms, and all that a client may say at once would be a pause of a tenth of a second.
+    long = text({"type": "ping", "x": [0.5] * 12_000})
     limits = {"messages_per_s": 0.001, "messages_burst": 20}
     async with besieged(("auth.success", "accepted"), stays=True, limits=limits) as siege:
         client = await siege.client()

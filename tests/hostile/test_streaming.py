@@ -27,10 +27,12 @@ from typing import Any, Final, NoReturn
 
 import pytest
 from raw import TEXT, RawClient, text
-from servers import PASSWORD, auth_message, make_settings
+from servers import PASSWORD, auth_message, make_settings, receive
 from siege import Siege, besieged
 
 from passivbot_hooks import Position
+from passivbot_hooks.testing import make_event
+from passivbot_ws_plugin.messages import event_data
 
 ACCEPTED: Final = ("auth.success", "accepted")
 LEFT: Final = ("auth.disconnect", "left without an auth message")
@@ -38,6 +40,38 @@ SILENT: Final = ("auth.timeout", "no auth message in time")
 
 #: No float, though a host may pass it on as one.
 DECIMAL: Final[Any] = Decimal("0.1")
+
+
+# --- clients that ask for much -----------------------------------------------------------
+
+
+async def test_who_asks_for_much_at_once_lets_the_others_have_their_turn() -> None:
+    async with besieged(ACCEPTED, stays=True) as siege:
+        client = await siege.client()
+        unsubscribe = {"type": "unsubscribe", "channel": "statistics"}
+        await client.send(text({"type": "list_bots"}) * 15 + text(unsubscribe))
+        await siege.good.send('{"type":"ping"}')
+        assert (await receive(siege.good))["type"] == "pong"
+        await siege.show()  # before the last request is answered
+        told: list[str] = []
+        while told[-1:] != ["unsubscribed"]:
+            told.append((await client.message())["type"])
+        assert told.count("statistics") == 1
+
+
+async def test_who_is_due_much_lets_the_others_have_their_turn() -> None:
+    async with besieged(ACCEPTED, stays=True) as siege:
+        for bot in range(40):
+            for seq in range(1, 1_025):
+                siege.cache.put_event(f"bot{bot}", seq, event_data(make_event()))
+        siege.cache.put_event("last", 1, event_data(make_event(symbol="LAST")))
+        client = await siege.client()
+        await client.send(text({"type": "subscribe", "channel": "events", "since": {}, "symbols": ["LAST"]}))
+        await siege.good.send('{"type":"ping"}')
+        assert (await receive(siege.good))["type"] == "pong"
+        await siege.show()  # before all those events were looked at
+        told = [(await client.message())["type"] for _ in range(3)]
+        assert told == ["subscribed", "statistics", "event"]
 
 
 # --- strangers --------------------------------------------------------------------------

@@ -35,9 +35,18 @@ test("a patch that fits no state that is here changes nothing", () => {
   assert.equal(states.patch(patch)?.balance, 2);
 });
 
-test("what is no state is not taken over", () => {
+test("a patch that nests deeper than the stack is no patch", () => {
   const states = new States();
-  for (const data of [undefined, null, 1, [], {}, { positions: {} }, { positions: [null] }]) {
+  states.replace(message({}));
+  const deep = JSON.parse('{"a":'.repeat(100_000) + "1" + "}".repeat(100_000));
+  assert.equal(states.patch({ bot: "main", epoch: "e", base: 1, seq: 2, patch: { deep } }), null);
+  assert.deepEqual(states.since(), { main: { epoch: "e", seq: 1 } });
+});
+
+test("what is no state is not taken over", () => {
+  const nameless = { positions: [{ symbol: { toString: null }, side: "long" }] };
+  const states = new States();
+  for (const data of [undefined, null, 1, [], {}, { positions: {} }, { positions: [null] }, nameless]) {
     assert.equal(states.replace(message({ data })), null);
   }
   assert.deepEqual(states.since(), {});
@@ -75,6 +84,7 @@ test("the place among the events begins where the server says, and moves with ea
   places.lost({ bot: "main", epoch: "e", first: 6, last: 40 });
   const quiet = { epoch: "e", seq: 2 };
   assert.deepEqual(places.since(), { main: { epoch: "e", seq: 40 }, quiet });
+  places.begin({ epoch: "e", since: null });
   places.begin({ epoch: "f", since: { main: { epoch: "e", seq: 40 }, new: { epoch: "f", seq: 0 } } });
   assert.deepEqual(places.since(), { main: { epoch: "e", seq: 40 }, quiet, new: { epoch: "f", seq: 0 } });
   places.lost({ bot: "main", epoch: "e", first: 41, last: null });

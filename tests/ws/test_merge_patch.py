@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passivbot_ws_plugin.merge_patch import UnsayableError, apply, diff, join
+from passivbot_ws_plugin.merge_patch import UnsayableError, apply, diff
 
 #: Appendix A, those whose target and patch are objects: target, patch, result.
 RFC_EXAMPLES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
@@ -67,35 +66,8 @@ def test_what_is_equal_has_an_empty_difference(document: dict[str, Any]) -> None
     assert diff(document, dict(document)) == {}
 
 
-@given(documents, documents, documents)
-def test_joined_patches_do_what_they_do_one_after_the_other(
-    first: dict[str, Any], second: dict[str, Any], target: dict[str, Any]
-) -> None:
-    try:
-        joined = join(first, second)
-    except UnsayableError:
-        return
-    assert exact(apply(joined, target)) == exact(apply(second, apply(first, target)))
-
-
-@given(st.lists(documents, min_size=2, max_size=5))
-def test_a_chain_of_differences_joined_leads_from_the_first_to_the_last(chain: list[dict[str, Any]]) -> None:
-    joined: dict[str, Any] = {}
-    try:
-        for old, new in itertools.pairwise(chain):
-            joined = join(joined, diff(old, new))
-    except UnsayableError:
-        return
-    assert exact(apply(joined, chain[0])) == exact(chain[-1])
-
-
 def test_what_becomes_null_cannot_be_said() -> None:
     for old, new in (({"a": 1}, {"a": None}), ({}, {"a": {"b": None}}), ({"a": 5}, {"a": {"b": None}})):
         with pytest.raises(UnsayableError):
             diff(old, new)
     assert diff({"a": None, "b": 1}, {"a": None, "b": 2}) == {"b": 2}
-
-
-def test_what_is_removed_and_made_anew_cannot_be_joined() -> None:
-    with pytest.raises(UnsayableError):
-        join({"a": None}, {"a": {"b": 1}})

@@ -102,6 +102,12 @@ async def test_what_the_server_sends_that_does_not_hold_is_a_loss_and_not_passed
             assert "does not hold" in (await Taker(client).a(Lost)).reason
 
 
+async def test_a_binary_frame_is_a_loss_whatever_is_in_it() -> None:
+    async with impostor(WELCOME, unasked=b'{"type":"pong","id":"\xff"}') as (address, _):
+        async with connect(address, method="token") as client:
+            assert "binary frame" in (await Taker(client).a(Lost)).reason
+
+
 async def test_a_certificate_counts_if_its_authority_is_trusted(tmp_path: Any) -> None:
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost", "127.0.0.1")

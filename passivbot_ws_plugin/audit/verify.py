@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from .store import last_line_of, open_to_read, read_head, read_key, read_lines, 
 
 #: How often a fault is looked at again that a rotation meanwhile may have made up.
 _TRIES: Final = 10
+_PAUSE_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +99,15 @@ def verify(path: Path) -> Report:
     """
     base, number = _place(path)
     for _ in range(_TRIES - 1):
-        before = _files_of(base)
         try:
+            before = _files_of(base)
             report = _verify(path, base, number)
+            # Else what looks like a fault may be a rotation, or a line of which half is written.
+            if report.fault is None or _files_of(base) == before:
+                return report
         except FileNotFoundError:  # in the middle of a rotation, perhaps
-            continue
-        if report.fault is None or _files_of(base) == before:
-            return report
+            pass
+        time.sleep(_PAUSE_S)
     return _verify(path, base, number)
 
 
@@ -144,12 +148,13 @@ def _place(path: Path) -> tuple[Path, int]:
     return path.with_name(name), int(number)
 
 
-def _files_of(base: Path) -> dict[int, int]:
-    """The files of a log by how old they are, with what tells one from another: a rotation renames them."""
+def _files_of(base: Path) -> dict[int, tuple[int, int]]:
+    """The files of a log by how old they are: which one it is, for a rotation renames them, and its size."""
     names = re.compile(re.escape(base.name) + r"(?:\.([1-9][0-9]{0,8}))?")
     with os.scandir(base.parent) as entries:
-        found = ((names.fullmatch(entry.name), entry.inode()) for entry in entries)
-        return {int(match[1] or 0): inode for match, inode in found if match is not None}
+        found = ((names.fullmatch(entry.name), entry.stat) for entry in entries)
+        stats = ((int(match[1] or 0), stat()) for match, stat in found if match is not None)
+        return {number: (stat.st_ino, stat.st_size) for number, stat in stats}
 
 
 def _end_of_older(base: Path, number: int, key: bytes) -> Head | None:

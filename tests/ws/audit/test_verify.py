@@ -149,21 +149,20 @@ def test_several_files_taken_out_from_between_are_named_on_both_sides(tmp_path: 
 
 
 def test_a_rotation_meanwhile_is_no_fault(tmp_path: Path) -> None:
-    path = written(tmp_path / "audit.jsonl", 2000, max_bytes=100_000)
-    is_over = threading.Event()
+    path = written(tmp_path / "audit.jsonl", 200, max_bytes=10_000)
 
-    def write_on() -> None:
-        with AuditFile(path, max_bytes=100_000, keep=9) as file:
-            while not is_over.is_set():
+    def rotate() -> None:
+        with AuditFile(path, max_bytes=10_000, keep=9) as file:
+            for _ in range(40):  # some 25 are a file
                 file.append(RECORD)
 
-    writer = threading.Thread(target=write_on)
-    writer.start()
-    try:
-        assert {fault(rotated(path, number % 3)) for number in range(90)} == {None}
-    finally:
-        is_over.set()
-        writer.join()
+    for number in range(90):
+        writer = threading.Thread(target=rotate)
+        writer.start()
+        try:
+            assert fault(rotated(path, number % 3)) is None
+        finally:
+            writer.join()
 
 
 def test_all_older_files_taken_out_is_named(tmp_path: Path) -> None:

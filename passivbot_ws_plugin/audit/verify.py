@@ -13,7 +13,7 @@ from typing import Final
 from .chain import BROKEN, START, Flaw, Head, Link, misplaced, unseal
 from .store import last_line_of, open_to_read, read_head, read_key, read_lines, rotated
 
-#: How often a fault is looked at again that a rotation meanwhile may have made up.
+#: How often a fault is looked at again that a rotation meanwhile may have made up, and how soon, seconds.
 _TRIES: Final = 10
 _PAUSE_S: Final = 0.02
 
@@ -107,7 +107,7 @@ def verify(path: Path) -> Report:
                 return report
         except FileNotFoundError:  # in the middle of a rotation, perhaps
             pass
-        time.sleep(_PAUSE_S)
+        time.sleep(_PAUSE_S)  # the writer is another process: nothing tells when it is done with a line
     return _verify(path, base, number)
 
 

@@ -1,15 +1,18 @@
-"""The bot of a siege: writes a new state at a steady pace, and is restarted now and then."""
+"""The bot of a siege: writes a new state again and again, and is restarted now and then."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import random
 from pathlib import Path
 
 from monitor_files import append_event, now_ms, side, state, write_state
 
-#: States a second. Each differs from the one before.
-RATE_HZ = 5.0
+#: From one state to the next, seconds. Each differs from the one before. Were the pace as steady as the
+#: sidecar's looks, all states of a while would wait equally long for the next look: chance would decide
+#: whether a part of the siege seemed slow.
+PAUSE_S = (0.1, 0.3)
 
 
 class Source:
@@ -34,7 +37,7 @@ class Source:
         write_state(self._directory, document)
 
     async def run(self, stop: asyncio.Event, restart_every_s: float) -> None:
-        """Write at a steady pace; stop and start again now and then."""
+        """Write; stop and start again now and then."""
         append_event(self._directory, "bot.start", now_ms())
         loop = asyncio.get_running_loop()
         restart_at = loop.time() + restart_every_s
@@ -46,7 +49,7 @@ class Source:
                 append_event(self._directory, "bot.stop", now_ms())
                 await _pause(stop, 1.0)
                 append_event(self._directory, "bot.start", now_ms())
-            await _pause(stop, 1 / RATE_HZ)
+            await _pause(stop, random.uniform(*PAUSE_S))
 
 
 async def edit_config(path: Path, stop: asyncio.Event, every_s: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from passivbot_ws_plugin.messages import (
 )
 from passivbot_ws_plugin.prepared import Prepared
 
-#: How many states before the latest are kept, and how many bytes of them.
+#: How many states before the latest are kept, and how many bytes of them, deflated.
 STATES_MAX: Final = 128
 STATES_MAX_BYTES: Final = 1_048_576
 
@@ -43,8 +44,8 @@ class StatisticsHistory:
         self.snapshot = Prepared(b"")
         self._bot = bot
         self._epoch = epoch
-        # Those before the latest, as messages: as objects they would be several times as large. A patch is
-        # made of the two states where one is asked for, whatever lies between.
+        # Those before the latest, as deflated messages: as objects they would be ten times as large. A patch
+        # is made of the two states where one is asked for, whatever lies between.
         self._past: deque[bytes] = deque()
         self._past_bytes = 0
         self._updates: dict[int, Prepared] = {}  # by base, since many clients have the same place
@@ -64,8 +65,8 @@ class StatisticsHistory:
         return True
 
     def _remember(self, state: bytes) -> None:
-        self._past.append(state)
-        self._past_bytes += len(state)
+        self._past.append(zlib.compress(state, level=1))
+        self._past_bytes += len(self._past[-1])
         while len(self._past) > STATES_MAX or self._past_bytes > STATES_MAX_BYTES:
             self._past_bytes -= len(self._past.popleft())
 
@@ -101,7 +102,7 @@ class StatisticsHistory:
         if self._keyed is not None and self._keyed[0] == seq:
             return self._keyed[2]
         if seq != self.seq:
-            return to_keyed(_decoder.decode(self._past[seq - self.seq]).data)
+            return to_keyed(_decoder.decode(zlib.decompress(self._past[seq - self.seq])).data)
         assert self.data is not None
         before = () if self._keyed is None else self._keyed[1:]
         keyed = to_keyed(self.data, *before)

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from passivbot_hooks import Position
 from passivbot_hooks.testing import make_statistics
@@ -129,11 +131,21 @@ def test_128_states_are_kept() -> None:
     assert bases(history) == list(range(3, 131))
 
 
-def test_1_mib_of_states_is_kept() -> None:
-    history = StatisticsHistory("main", "e")
+def test_128_states_of_a_bot_with_a_hundred_positions_are_kept() -> None:
+    history, chance, known = StatisticsHistory("main", "e"), Random(0), []
+    for number in range(130):
+        held = (replace(HELD[0], symbol=f"COIN{count}", upnl=chance.uniform(-10, 10)) for count in range(100))
+        known.append(put(history, positions=tuple(held), balance=float(number)))
+    assert history.put(structs.replace(known[2], balance=130.0))
+    assert told(history.update(2))["type"] == "statistics"
+    assert told(history.update(3))["patch"] == {"balance": 130.0}
+
+
+def test_1_mib_of_deflated_states_is_kept() -> None:
+    history, noise = StatisticsHistory("main", "e"), Random(0).randbytes(200_000).hex()
     for number in range(9):
-        put(history, exchange="x" * 200_000, version=str(number))
-    assert bases(history) == [4, 5, 6, 7, 8]
+        put(history, exchange=noise, version=str(number))
+    assert bases(history) == [5, 6, 7, 8]  # a hexadecimal digit is four bits, and a little
 
 
 @st.composite

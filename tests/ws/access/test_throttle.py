@@ -74,6 +74,14 @@ def test_the_table_is_bounded(throttle: Throttle) -> None:
     assert len(throttle) == TABLE_MAX
 
 
+def test_who_failed_longest_ago_is_forgotten_first(throttle: Throttle) -> None:
+    others = [f"10.0.{number >> 8}.{number & 255}" for number in range(TABLE_MAX)]
+    for address in (BAD, *others[:-1], BAD, others[-1]):
+        throttle.failed(address)
+    assert len(throttle) == TABLE_MAX
+    assert (throttle.failures(others[0]), throttle.failures(BAD)) == (0, 2)
+
+
 @given(st.lists(st.tuples(st.sampled_from([BAD, OWNER]), st.floats(0, 100)), max_size=60))
 def test_one_address_never_locks_another(events: list[tuple[str, float]]) -> None:
     clock = Clock()

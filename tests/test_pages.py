@@ -1,4 +1,4 @@
-"""The documentation's links lead somewhere, and its Python runs, or would."""
+"""The documentation's links lead somewhere, its Python runs, or would, and no line of the log is left out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 from processes import ROOT
 
+import passivbot_ws_plugin
 from passivbot_hooks.testing import RecordingPlugin
 
 #: Those that are here: the installed wheels are tested beside `docs` and `examples` alone.
@@ -47,6 +48,16 @@ def test_each_link_leads_somewhere(page: Path) -> None:
 def test_its_python_is_python(page: Path) -> None:
     for code in python_of(page):
         compile(code, name(page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+
+
+def test_each_line_of_the_log_that_warns_is_explained() -> None:
+    said: set[str] = set()
+    for source in Path(passivbot_ws_plugin.__file__).parent.rglob("*.py"):
+        code = source.read_text(encoding="utf-8")
+        said |= set(re.findall(r'\b_log\.(?:warning|error|exception)\(\s*"([\w.]+)"', code))
+    assert len(said) > 25
+    operations = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert {event for event in said if not re.search(rf"`{re.escape(event)}\b", operations)} == set()
 
 
 def test_a_bot_of_your_own_fires_the_hooks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

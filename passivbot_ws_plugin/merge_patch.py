@@ -58,9 +58,8 @@ _ABSENT = object()
 
 def is_same(one: object, other: object) -> bool:
     """Whether two JSON values are equal. True is not 1 there, as it is in Python."""
-    if type(one) is not type(other):
-        is_number = isinstance(one, int | float) and isinstance(other, int | float)
-        return is_number and one == other and not isinstance(one, bool) and not isinstance(other, bool)
+    if type(one) is not type(other):  # they may be two numbers still
+        return one == other and not isinstance(one, bool) and not isinstance(other, bool)
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(is_same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):

@@ -11,11 +11,13 @@ import trustme
 
 
 class Authority:
-    """A certificate authority of the test's own, and the files of one server."""
+    """A certificate authority of the test's own, its own file, and those of one server."""
 
     def __init__(self, directory: Path) -> None:
         self._authority = trustme.CA()
         self.files = {"cert": str(directory / "cert.pem"), "key": str(directory / "key.pem")}
+        self.file = str(directory / "ca.pem")
+        self._authority.cert_pem.write_to_path(self.file)
         self.trust = ssl.create_default_context()
         self._authority.configure_trust(self.trust)
         self.issue()

@@ -50,7 +50,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
         _thread.start_new_thread(stop.set, ())
 
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)  # the terminal closed; nohup asks not to hear of it
     previous = {number: signal.signal(number, handle) for number in numbers}
     try:

@@ -29,6 +29,8 @@ from .toggles import did_you_mean
 #: cancelled task's result, which asyncio keeps apart from the other exceptions too.
 PLUGIN_FAILURES: Final = (Exception, SystemExit, asyncio.CancelledError)
 
+_HOOKS: Final = {name: function for name, function in vars(specs).items() if name.startswith("on_")}
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -102,8 +104,7 @@ def hook_implementations(name: str, plugin: object) -> dict[str, HookImpl]:
     implementations: dict[str, HookImpl] = {}
     for caller in manager.get_hookcallers(plugin) or []:
         if not caller.has_spec():
-            known = [hook for hook in vars(specs) if hook.startswith("on_")]
-            raise PluginError(name, f"{caller.name} is not a hook{did_you_mean(caller.name, known)}")
+            raise PluginError(name, f"{caller.name} is not a hook{did_you_mean(caller.name, _HOOKS)}")
         for implementation in caller.get_hookimpls():
             _refuse_unusable(name, caller.name, implementation)
             implementations[caller.name] = implementation
@@ -134,8 +135,7 @@ def _refuse_unusable(name: str, hook: str, implementation: HookImpl) -> None:
 
 
 def _signatures() -> str:
-    hooks = {hook: function for hook, function in vars(specs).items() if hook.startswith("on_")}
-    return ", ".join(f"{hook}({', '.join(inspect.signature(f).parameters)})" for hook, f in hooks.items())
+    return ", ".join(f"{hook}({', '.join(inspect.signature(f).parameters)})" for hook, f in _HOOKS.items())
 
 
 def describe(exc: BaseException) -> str:

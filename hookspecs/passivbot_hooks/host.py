@@ -58,8 +58,9 @@ class _Plugin:
 class PluginHost:
     """Loads plugins and hands them what a source reports.
 
-    The hook methods store a reference, wake the plugins' threads and return; they never wait
-    for a plugin and never raise what a plugin raises. Call them from one thread.
+    None of the hook methods raises what a plugin raises. `on_stats_updated` and `on_event` store a
+    reference, wake the plugins' threads and return. `on_config_loaded` copies the config, and imports
+    a plugin that it switches on; `on_shutdown` waits, within its bound. Call them from one thread.
 
     Use it as a context manager, or call `on_shutdown` in a ``finally``.
     """

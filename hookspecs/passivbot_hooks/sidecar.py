@@ -2,9 +2,9 @@
 
 ::
 
-    config.hjson ──▶ ConfigFollower ──▶ on_config_loaded ─┐
-                                                          ├─▶ PluginHost ─▶ plugins
-    monitor/<exchange>/<user>/ ──▶ MonitorFollower ──▶ on_event, on_stats_updated ─┘
+    config.hjson ───────────────▶ ConfigFollower ──▶ on_config_loaded ───────────┐
+                                                                                 ├─▶ PluginHost ─▶ plugins
+    monitor/<exchange>/<user>/ ─▶ MonitorFollower ─▶ on_event, on_stats_updated ─┘
 """
 
 from __future__ import annotations

@@ -63,8 +63,8 @@ class Throttle:
             return 0
         return entry.count
 
-    def failed(self, peer: str) -> int:
-        """Note a failed login; returns how many of this address count now."""
+    def failed(self, peer: str) -> None:
+        """Note a failed login of an address."""
         now, name, limits = self._clock(), network(peer), self._limits
         entry = self._entries.get(name)
         if entry is None or entry.has_ended(now, limits.auth_window_s):
@@ -79,4 +79,3 @@ class Throttle:
             entry.locked_until = now + min(LOCK_FIRST_S * 2**entry.locks, limits.auth_lock_max_s)
             # Beyond this the doubling changes nothing, and the power would grow for ever.
             entry.locks = min(entry.locks + 1, 32)
-        return entry.count

@@ -147,8 +147,6 @@ class State:
                 self._begin(message)
             case Failure():
                 self._fail(message)
-            case _:
-                pass
         return None, []
 
     def _begin(self, answer: Subscribed) -> None:

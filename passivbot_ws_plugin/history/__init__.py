@@ -4,11 +4,3 @@ A client's place in a history is the number of the last thing that it was sent; 
 what brings a client from its place to now. So no client has a queue of its own: however slow it
 is, all that is kept for it is a number.
 """
-
-from __future__ import annotations
-
-from .config import ConfigHistory, View
-from .events import EventHistory
-from .statistics import StatisticsHistory
-
-__all__ = ["ConfigHistory", "EventHistory", "StatisticsHistory", "View"]

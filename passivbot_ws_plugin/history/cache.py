@@ -9,8 +9,11 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from passivbot_ws_plugin.history import ConfigHistory, EventHistory, StatisticsHistory
 from passivbot_ws_plugin.messages import EventData, StatisticsData
+
+from .config import ConfigHistory
+from .events import EventHistory
+from .statistics import StatisticsHistory
 
 
 class BotHistory:

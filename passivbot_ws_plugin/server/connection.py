@@ -7,7 +7,6 @@ who sends frames before it has the answer to its handshake.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -115,7 +114,7 @@ class Connection(Arrival):
                 self._is_shareable = True
             case [PerMessageDeflate(local_no_context_takeover=True) as deflate]:
                 self._is_shareable, self.window_bits = True, deflate.local_max_window_bits
-        if self._is_shareable and not self.is_encrypted and os.name == "posix":
+        if self._is_shareable and not self.is_encrypted:
             self._own_descriptor = self._socket.get_extra_info("socket").fileno()
             self._socket.set_write_buffer_limits(high=0)  # which are told of by the two methods below
             self._note_descriptor()

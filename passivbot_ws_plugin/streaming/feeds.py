@@ -11,8 +11,8 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 
-from passivbot_ws_plugin.history import View
 from passivbot_ws_plugin.history.cache import BotHistory, Cache
+from passivbot_ws_plugin.history.config import View
 from passivbot_ws_plugin.messages import EventData, Gap, Mode, Place, Subscribe, encode
 from passivbot_ws_plugin.prepared import Prepared
 

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from passivbot_ws_plugin.access.auth import Principal
 from passivbot_ws_plugin.errors import ErrorCode, ProtocolError
-from passivbot_ws_plugin.history import View
 from passivbot_ws_plugin.history.cache import BotHistory, Cache
+from passivbot_ws_plugin.history.config import View
 from passivbot_ws_plugin.messages import (
     BotData,
     Bots,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import trustme
+from certificates import Authority
 from chromium import REPORTER, browsing
 from clients import address_of
 from demo_server import JS_CLIENT, Credentials, demo_server, published_client
@@ -223,11 +223,7 @@ async def test_page_shows_whole_figures_on_a_phone(tmp_path: Path) -> None:
 
 
 async def test_page_tells_what_to_do_about_a_certificate_of_ones_own(tmp_path: Path) -> None:
-    certificate = trustme.CA().issue_cert("127.0.0.1")
-    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
-    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    tls = {"cert": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}
-    async with serving(tls=tls) as (_, address):
+    async with serving(tls=Authority(tmp_path).files) as (_, address):
         pages = driven_page(Credentials(address, PASSWORD, KEY))
         with browsing("/page.html", pages, tmp_path / "profile") as site:
             [page] = await asyncio.to_thread(site.wait_for, lambda report: bool(report[0]["note"]))

@@ -56,6 +56,7 @@ def test_a_file_that_appears_later_is_read_from_its_start(path: Path, tail: Tail
 def test_the_line_that_was_half_written_when_we_came_is_read_whole(path: Path, tail: TailedFile) -> None:
     append(path, b"old\nha")
     assert tail.poll() == b""
+    assert tail.passed_over == b"old\n"
     append(path, b"lf\n")
     assert tail.poll() == b"half\n"
 
@@ -72,6 +73,8 @@ def test_an_endless_line_that_we_came_into_is_skipped(path: Path, tail: TailedFi
     assert tail.poll() == b""
     append(path, b"x\nnext\n")
     assert tail.poll() == b"next\n"
+    append(path, b"last\n")
+    assert tail.poll() == b"last\n"
 
 
 def test_a_renamed_file_is_read_to_its_end_before_the_new_one(path: Path, tail: TailedFile) -> None:
@@ -169,6 +172,8 @@ def test_a_line_that_is_too_long_is_skipped_and_takes_no_memory(path: Path, tail
         assert len(tail._half) <= LINE_MAX_BYTES
     append(path, b"\nnext\n")
     assert tail.poll() == b"next\n"
+    append(path, b"last\n")
+    assert tail.poll() == b"last\n"
     assert tail.overlong == 1
 
 

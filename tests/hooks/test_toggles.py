@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from passivbot_hooks.toggles import did_you_mean, parse_toggles, type_name
+from passivbot_hooks.toggles import did_you_mean, parse_toggles, plugin_options, type_name
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,18 @@ def test_did_you_mean_lists_what_there_is_when_nothing_is_near() -> None:
 )
 def test_type_names_are_hjsons(value: Any, name: str) -> None:
     assert type_name(value) == name
+
+
+@pytest.mark.parametrize(
+    "section", [None, [], {}, {"mine": True}, {"mine": ["path"]}, {"other": {"path": "x"}}]
+)
+def test_a_plugin_that_is_not_given_an_object_has_no_options(section: Any) -> None:
+    assert plugin_options({"plugins": section}, "mine") == plugin_options({}, "mine") == {}
+
+
+def test_a_plugins_options_are_its_object_without_its_toggle() -> None:
+    section = {"mine": {"enabled": True, "path": "x"}, "other": {"path": "y"}}
+    assert plugin_options({"plugins": section}, "mine") == {"path": "x"}
 
 
 def test_a_misspelled_section_switches_everything_off_and_says_so() -> None:

@@ -1,9 +1,9 @@
 """Hostile logins.
 
-Elsewhere: locks in ``tests/ws/server/test_defences.py``, keys and their end in ``test_keys.py`` there; a
-record that cannot be written, a full disk, a file that was truncated or rotated underneath in
-``test_audit_file.py``; what JSON a stranger may send in ``test_json.py``; a true byte a second in
-``test_trickles.py``.
+Elsewhere: a thousand at once in ``test_guessing.py``; locks in ``tests/ws/server/test_defences.py``, keys
+and their end in ``test_keys.py`` there; a record that cannot be written, a full disk, a file that was
+truncated or rotated underneath in ``test_audit_file.py``; what JSON a stranger may send in
+``test_json.py``; a true byte a second in ``test_trickles.py``.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections import Counter
 from typing import Final
 
 import pytest
 from raw import TEXT, RawClient, frame, handshake, text
 from scramp import ScramClient
 from servers import KEY, PASSWORD, auth_message
-from siege import ATTACKER, Record, Siege, besieged
+from siege import Record, besieged
 
 from passivbot_ws_plugin.access.auth import make_token
 from passivbot_ws_plugin.access.scram import MECHANISM
@@ -282,61 +281,6 @@ async def test_logins_at_the_very_deadline_are_in_or_out() -> None:
                 assert first.json()["success"]
                 assert (await client.message())["type"] == "statistics"
                 siege.expected.append(ACCEPTED)
-
-
-# --- a thousand -------------------------------------------------------------------------
-
-
-async def attempt(siege: Siege, source: str) -> int:
-    """A login with a wrong token; the HTTP status or the close code."""
-    client = await siege.attacker(source)
-    status = await client.upgrade()
-    if status == 101:
-        await client.send(text(login("0" * 64)))
-        [answer], status_ = await client.closing()
-        assert answer.json()["success"] is False
-        assert status_ is not None
-        status = status_
-    await siege.dismiss(client)
-    return status
-
-
-async def storm(siege: Siege, sources: list[str], at_once: int) -> Counter[int]:
-    """As many attempts as there are sources, while the owner logs in again and again."""
-    turns = asyncio.Semaphore(at_once)
-
-    async def one(source: str) -> int:
-        async with turns:
-            return await attempt(siege, source)
-
-    attempts = asyncio.gather(*(one(source) for source in sources))
-    while not attempts.done():
-        owner = await siege.client("127.0.0.1")
-        siege.expected.append(ACCEPTED)
-        await siege.dismiss(owner)
-        await siege.show()
-    return Counter(await attempts)
-
-
-async def test_a_thousand_failures_from_one_address_while_the_owner_logs_in() -> None:
-    limits = {"auth_failures": 5, "unauthenticated": 200, "unauthenticated_per_address": 100, "auth_s": 10.0}
-    async with besieged(limits={**limits, "connections_per_address": 200}) as siege:
-        outcomes = await storm(siege, [ATTACKER] * 1_000, at_once=50)
-        assert outcomes.keys() <= {429, 4401, 4429}
-        assert 5 <= outcomes[4401] <= 55
-        failed, throttled = outcomes[4401], outcomes[429] + outcomes[4429]
-        siege.expected += [("auth.failure", "wrong token")] * failed
-        siege.expected += [("auth.throttled", "address is locked")] * throttled
-        assert len(siege.audit_log.lines) < 200
-        assert len(siege.server._admission.throttle) == 1
-
-
-async def test_a_thousand_failures_from_as_many_addresses_while_the_owner_logs_in() -> None:
-    sources = [f"127.0.{high}.{low}" for high in range(1, 5) for low in range(1, 251)]
-    async with besieged(limits={"auth_failures": 5, "auth_s": 10.0}) as siege:
-        assert await storm(siege, sources, at_once=50) == Counter({4401: 1_000})
-        siege.expected += [("auth.failure", "wrong token")] * 1_000
-        assert len(siege.server._admission.throttle) == 1_000
 
 
 # --- the record -------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import trustme
+from certificates import Authority
 from clients import address_of
 from demo_server import JS_CLIENT, Credentials, demo_server, published_client
 from impostor import impostor
@@ -220,20 +220,15 @@ async def test_cli_does_not_wait_for_statistics_that_its_key_may_not_see(options
 
 
 async def test_cli_tells_what_to_do_about_a_certificate_of_ones_own(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
-    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    tls = {"cert": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}
+    authority = Authority(tmp_path)
     cache = Cache()
-    async with serving(cache, tls=tls) as (server, address):
+    async with serving(cache, tls=authority.files) as (server, address):
         put_statistics(server, cache)
         refused = await asyncio.to_thread(run_cli, address, PASSWORD, KEY)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert "certificate" in refused.stderr.splitlines()[0]
         assert "NODE_EXTRA_CA_CERTS=cert.pem" in refused.stderr.splitlines()[1]
-        trusting = {**os.environ, "NODE_EXTRA_CA_CERTS": str(tmp_path / "ca.pem")}
+        trusting = {**os.environ, "NODE_EXTRA_CA_CERTS": authority.file}
         accepted = await asyncio.to_thread(run_cli, address, PASSWORD, KEY, "--once", env=trusting)
         assert (accepted.returncode, accepted.stderr) == (0, "")
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-import trustme
+from certificates import Authority
 from demo_server import Credentials, demo_server
 from impostor import impostor
 from processes import EXAMPLES, WAIT_S, Process
@@ -127,21 +127,16 @@ async def test_it_says_that_the_address_has_to_wait() -> None:
 
 
 async def test_it_proposes_the_other_scheme_and_names_what_to_set_for_a_certificate(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
-    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    tls = {"cert": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}
+    authority = Authority(tmp_path)
     cache = Cache()
-    async with serving(cache, tls=tls) as (server, address):
+    async with serving(cache, tls=authority.files) as (server, address):
         put_statistics(server, cache)
         with Process(*CLIENT, address.replace("wss:", "ws:"), PASSWORD, KEY) as client:
             await asyncio.to_thread(client.wait_for, r"the server may speak TLS: try wss://; trying again")
         refused = await asyncio.to_thread(run, address, PASSWORD, KEY)
         assert refused.returncode == 1
         assert "SSL_CERT_FILE=cert.pem" in refused.stderr
-        env = {**os.environ, "SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+        env = {**os.environ, "SSL_CERT_FILE": authority.file}
         with Process(*CLIENT, address, PASSWORD, KEY, env=env) as client:
             await asyncio.to_thread(client.wait_for, r"^main running: balance")
     async with serving() as (_, address):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passivbot_ws_plugin.merge_patch import UnsayableError, apply, diff
+from passivbot_ws_plugin.merge_patch import UnsayableError, apply, diff, is_same
 
 #: Appendix A, those whose target and patch are objects: target, patch, result.
 RFC_EXAMPLES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
@@ -63,7 +64,30 @@ def test_a_difference_applied_is_the_other_document(old: dict[str, Any], new: di
 
 @given(documents)
 def test_what_is_equal_has_an_empty_difference(document: dict[str, Any]) -> None:
-    assert diff(document, dict(document)) == {}
+    assert diff(document, copy.deepcopy(document)) == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (1, 1.0, True),
+        (1, 2.0, False),
+        (True, True, True),
+        (True, 1, False),
+        (False, 0.0, False),
+        (None, False, False),
+        ("1", 1, False),
+        ([1, [2]], [1.0, [2.0]], True),
+        ([True], [1], False),
+        ([1], [1, 1], False),
+        ({"a": {"b": 1}}, {"a": {"b": 1.0}}, True),
+        ({"a": {"b": True}}, {"a": {"b": 1}}, False),
+        ({"a": 1}, {"b": 1}, False),
+        ([], {}, False),
+    ],
+)
+def test_which_values_are_the_same(one: object, other: object, *, same: bool) -> None:
+    assert is_same(one, other) is is_same(other, one) is same
 
 
 def test_what_becomes_null_cannot_be_said() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -27,9 +28,6 @@ def claimed(path: Path) -> Iterator[None]:
         raise OccupiedError(
             f"{path} holds the files of a bot that is not of paper; give another DIR or --user"
         )
-    if os.name != "posix":  # no locks of this kind, and no directory can be opened
-        yield
-        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         _lock(descriptor, path)
@@ -39,8 +37,6 @@ def claimed(path: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int, path: Path) -> None:
-    import fcntl
-
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

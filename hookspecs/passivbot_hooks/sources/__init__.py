@@ -1,1 +1,1 @@
-"""Sources: what turns a bot's traces into its config and `passivbot_hooks.Statistics`."""
+"""Sources: what turns a bot's files into its config, its `Statistics` and its `Event`s."""

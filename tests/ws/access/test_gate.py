@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passivbot_ws_plugin.access.gate import Gate
-from passivbot_ws_plugin.rate import TokenBucket
 from passivbot_ws_plugin.settings.options import Limits
 
 LIMITS = Limits(
@@ -185,13 +184,3 @@ def test_whoever_comes_and_goes_the_counts_are_right_and_return_to_nothing(
         guests.leave(guest)
     assert guests.gate.addresses == 0
     assert not guests.gate._strangers
-
-
-def test_a_bucket_allows_a_burst_and_then_its_rate() -> None:
-    now = [0.0]
-    bucket = TokenBucket(5, 20, lambda: now[0])
-    assert [bucket.take() for _ in range(21)].count(True) == 20
-    now[0] = 0.2
-    assert [bucket.take(), bucket.take()] == [True, False]
-    now[0] = 1_000.0
-    assert [bucket.take() for _ in range(21)].count(True) == 20

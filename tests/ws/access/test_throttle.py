@@ -31,7 +31,9 @@ def throttle(clock: Clock) -> Throttle:
 def test_a_lock_comes_after_the_allowed_failures_and_doubles_to_its_maximum(
     throttle: Throttle, clock: Clock
 ) -> None:
-    assert [throttle.failed(BAD) for _ in range(2)] == [1, 2]
+    for number in (1, 2):
+        throttle.failed(BAD)
+        assert throttle.failures(BAD) == number
     assert throttle.wait_s(BAD) == 0
     locks = []
     for _ in range(5):
@@ -61,7 +63,8 @@ def test_quiet_for_a_window_after_the_lock_forgets_it_all(throttle: Throttle, cl
         throttle.failed(BAD)
     clock.now += LOCK_FIRST_S + 61
     assert throttle.failures(BAD) == 0
-    assert throttle.failed(BAD) == 1
+    throttle.failed(BAD)
+    assert throttle.failures(BAD) == 1
     assert throttle.wait_s(BAD) == 0
 
 
@@ -69,6 +72,14 @@ def test_the_table_is_bounded(throttle: Throttle) -> None:
     for number in range(TABLE_MAX + 500):
         throttle.failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
     assert len(throttle) == TABLE_MAX
+
+
+def test_who_failed_longest_ago_is_forgotten_first(throttle: Throttle) -> None:
+    others = [f"10.0.{number >> 8}.{number & 255}" for number in range(TABLE_MAX)]
+    for address in (BAD, *others[:-1], BAD, others[-1]):
+        throttle.failed(address)
+    assert len(throttle) == TABLE_MAX
+    assert (throttle.failures(others[0]), throttle.failures(BAD)) == (0, 2)
 
 
 @given(st.lists(st.tuples(st.sampled_from([BAD, OWNER]), st.floats(0, 100)), max_size=60))

@@ -53,11 +53,22 @@ async def test_there_is_room_again_from_half_of_the_bound_down() -> None:
         await inbox.take()
 
 
+async def test_who_waits_is_told_of_an_update_and_of_the_end() -> None:
+    inbox = Inbox(4)
+    for update in (Lost("x", None, 1.0), Live(), None):
+        waiting = asyncio.create_task(inbox.take())
+        await asyncio.sleep(0)  # it waits now
+        assert not waiting.done()
+        if update is None:
+            inbox.end(None)
+        else:
+            inbox.put(update)
+        async with asyncio.timeout(5):
+            assert await waiting == update
+
+
 async def test_what_ended_it_is_raised_after_the_rest_was_taken_and_again() -> None:
     inbox = Inbox(4)
-    waiting = asyncio.create_task(inbox.take())
-    inbox.put(Lost("x", None, 1.0))
-    assert await waiting == Lost("x", None, 1.0)
     inbox.put(Live())
     inbox.end(LoginError("no"))
     assert await inbox.take() == Live()

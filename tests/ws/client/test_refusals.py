@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import ssl
 from typing import Any
 
 import pytest
-import trustme
+from certificates import Authority
 from impostor import CHALLENGE, WELCOME, impostor
 from py_watcher import FAST, Taker, connect, watching
 from servers import KEY, PASSWORD, make_settings, serving
@@ -109,15 +108,9 @@ async def test_a_binary_frame_is_a_loss_whatever_is_in_it() -> None:
 
 
 async def test_a_certificate_counts_if_its_authority_is_trusted(tmp_path: Any) -> None:
-    authority = trustme.CA()
-    certificate = authority.issue_cert("localhost", "127.0.0.1")
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    certificate.cert_chain_pems[0].write_to_path(cert)
-    certificate.private_key_pem.write_to_path(key)
-    async with serving(tls={"cert": str(cert), "key": str(key)}) as (_, address):
-        trusting = ssl.create_default_context()
-        authority.configure_trust(trusting)
-        async with connect(address, tls=trusting) as client:
+    authority = Authority(tmp_path)
+    async with serving(tls=authority.files) as (_, address):
+        async with connect(address, tls=authority.trust) as client:
             await Taker(client).a(Live)
         async with connect(address) as client:
             await Taker(client).error(ServerNotProvenError, "certificate does not hold")

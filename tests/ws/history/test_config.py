@@ -7,8 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passivbot_ws_plugin.history import ConfigHistory, View
-from passivbot_ws_plugin.history.config import changed_paths
+from passivbot_ws_plugin.history.config import ConfigHistory, View, changed_paths
 
 
 def told(history: ConfigHistory, place: int, view: View = "plain") -> dict[str, Any]:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passivbot_hooks.testing import make_event
-from passivbot_ws_plugin.history import EventHistory
 from passivbot_ws_plugin.history import events as module
+from passivbot_ws_plugin.history.events import EventHistory
 from passivbot_ws_plugin.messages import EventData, event_data
 
 

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from passivbot_hooks import Position
 from passivbot_hooks.testing import make_statistics
-from passivbot_ws_plugin.history import StatisticsHistory
+from passivbot_ws_plugin.history.statistics import StatisticsHistory
 from passivbot_ws_plugin.keyed import from_keyed, to_keyed
 from passivbot_ws_plugin.merge_patch import apply
 from passivbot_ws_plugin.messages import StatisticsData, statistics_data

@@ -7,7 +7,6 @@ happens here can reach the trading loop.
 from __future__ import annotations
 
 from .follower import MonitorFollower
-from .locate import find_bots
 from .state import MonitorState, parse_state
 
-__all__ = ["MonitorFollower", "MonitorState", "find_bots", "parse_state"]
+__all__ = ["MonitorFollower", "MonitorState", "parse_state"]

@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 from collections import Counter
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -22,6 +23,10 @@ from siege import ATTACKER, Record, Siege, besieged
 
 from passivbot_ws_plugin.access.auth import make_token
 from passivbot_ws_plugin.access.scram import MECHANISM
+from passivbot_ws_plugin.audit import Audit, AuditFile, flood
+from passivbot_ws_plugin.audit.chain import to_json
+from passivbot_ws_plugin.audit.tail import Table
+from passivbot_ws_plugin.audit.verify import verify
 
 TOKEN: Final = make_token(PASSWORD, KEY)
 ACCEPTED: Final = ("auth.success", "accepted")
@@ -373,3 +378,60 @@ async def test_nothing_that_a_stranger_says_of_itself_forges_a_line() -> None:
         assert (line["event"], line["origin"], line["user_agent"]) == ("auth.failure", forged, forged)
         assert line["path"] == '/","event":"auth.success","x":"'
         assert line["key"].startswith("hash:")
+
+
+#: A request's head that makes the longest line that there is: `{path}` and a value for two headers.
+_SPEAKING: Final = (
+    "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    "Origin: {said}\r\nUser-Agent: {said}\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("said", ["\x80" * 8_000, '"' * 8_000, "a\x9b" * 4_000, "a" * 8_000])
+async def test_a_line_is_short_whatever_a_stranger_says_of_itself(said: str, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    audit = Audit(AuditFile(path, max_bytes=1_000_000, keep=1))
+    refused, wrong = ("connection.refused", "bad handshake"), ("auth.failure", "unknown public_key_part")
+    async with besieged(refused, wrong, audit=audit) as siege:
+        for char, status in (("\x00", 400), ('"', 101)):
+            client = await siege.attacker()
+            await client.send(_SPEAKING.format(path="/" + char * 5_000, said=said).encode("latin-1"))
+            assert (await client.response())[0] == status
+            if status == 101:
+                await client.send(text(login(part="\U0001f600" * 500)))
+                assert (await client.closing())[1] == 4401
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert [json.loads(line)["event"] for line in lines] == ["auth.success", refused[0], wrong[0]]
+    assert max(map(len, lines)) < 1_400
+    for line, char in zip(map(json.loads, lines[1:]), '\x00"', strict=True):
+        for name, full in (("origin", said), ("user_agent", said), ("path", "/" + char * 5_000)):
+            assert full.startswith(line[name])
+            assert 195 <= len(to_json(line[name])[1:-1]) <= 200
+    assert verify(path).fault is None
+    assert [row.split()[1] for row in Table().rows(lines)] == ["auth.success", refused[0], wrong[0]]
+
+
+async def test_of_more_addresses_than_there_are_lines_every_attempt_is_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(flood, "LINES_BURST", 5)
+    monkeypatch.setattr(flood, "LINES_PER_S", 1e-9)
+    path = tmp_path / "audit.jsonl"
+    audit = Audit(AuditFile(path, max_bytes=1_000_000, keep=1))
+    async with besieged(*[("auth.failure", "wrong token")] * 40, audit=audit, stays=True) as siege:
+        for number in range(40):
+            assert await attempt(siege, f"127.0.7.{number % 20 + 1}") == 4401
+        await siege.client("127.0.0.1")
+        siege.expected.append(ACCEPTED)
+    lines = path.read_bytes().splitlines(keepends=True)
+    counts: Counter[tuple[str, bool]] = Counter()
+    for line in map(json.loads, lines):
+        counts[line["event"], line["peer"] == "many"] += line.get("count", 1)
+    assert counts["auth.success", False] == 2
+    assert counts["auth.failure", False] + counts["auth.failure", True] == 40
+    assert counts["auth.failure", True] >= 30
+    assert len(lines) <= 2 + 5 + 5 + 2
+    assert verify(path).fault is None
+    many = [row.split() for row in Table().rows(lines) if " many " in row]
+    assert sum(int(row[-2]) for row in many) == counts["auth.failure", True]

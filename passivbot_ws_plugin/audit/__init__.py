@@ -8,6 +8,6 @@ to the one before), ``store`` (descriptors, modes, locks) and ``recovery`` (afte
 from __future__ import annotations
 
 from .file import AuditFile
-from .record import LOGGER_NAME, PEER_TEXT_MAX, Audit, AuditEvent, Visitor
+from .record import LOGGER_NAME, TEXT_MAX_BYTES, Audit, AuditEvent, Visitor
 
-__all__ = ["LOGGER_NAME", "PEER_TEXT_MAX", "Audit", "AuditEvent", "AuditFile", "Visitor"]
+__all__ = ["LOGGER_NAME", "TEXT_MAX_BYTES", "Audit", "AuditEvent", "AuditFile", "Visitor"]

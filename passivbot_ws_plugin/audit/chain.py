@@ -45,6 +45,7 @@ FlawKind = Literal[
     "no_head",
 ]
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _HEAD: Final = re.compile(rb"([0-9]{20}) ([0-9a-f]{64}) ([0-9a-f]{64})\n")
 _MAC_BEGIN: Final = b',"mac":"'
@@ -107,13 +108,13 @@ class Flaw:
 START: Final = Head(0, GENESIS)
 
 
-def to_json(record: Mapping[str, object]) -> str:
-    """Compact ASCII JSON in the mapping's own order: the same record, the same text.
+def to_json(record: Mapping[str, object] | str) -> str:
+    """Compact ASCII JSON of a record or a text in it, in the record's own order: the same, the same text.
 
     Raises:
         ValueError: A number in it is not finite.
     """
-    text = json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    text = _ENCODER.encode(record)
     return text.replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is
 
 

@@ -38,9 +38,9 @@ its key cannot be read.
 _TAIL_HELP = """\
 Show the last lines of FILE as a table, and with --follow each new one as it comes.
 
-`count` is how many attempts of one address a line stands for, where it is more than one;
-`failures` how often that address had failed lately. A key that is not one of yours shows as a
-hash: the same hash is the same key.
+`count` is how many attempts of one address a line stands for, where it is more than one, and
+`failures` how often that address had failed lately. `many` for the peer: in a flood, all those for
+which there was no line. A key that is not one of yours shows as a hash: the same hash is the same key.
 """
 
 _TAIL_EXAMPLES = """\

@@ -1,7 +1,8 @@
 """The record of every authentication attempt: one JSON line each.
 
-Never a token, a password or a raw message. What the peer says of itself is capped, and
-escaped to ASCII, so that a line break or a terminal's control sequence cannot forge a line.
+Never a token, a password or a raw message. What the peer says of itself is escaped to ASCII, so that
+a line break or a terminal's control sequence cannot forge a line, and capped as it is written then: what
+is nothing but escapes takes no more of the file than anything else.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hmac
 import logging
 import secrets
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,8 +23,9 @@ import structlog
 
 from passivbot_ws_plugin.addresses import network
 
+from .chain import to_json
 from .file import AuditFile
-from .flood import Counted, Flood
+from .flood import Flood
 from .sinks import Sinks
 
 AuditEvent = Literal[
@@ -35,8 +38,8 @@ AuditEvent = Literal[
     "connection.refused",
 ]
 
-#: What is kept of a value that the peer chose, in characters.
-PEER_TEXT_MAX: Final = 200
+#: What is kept of a text, as it is written: bytes of escaped ASCII, of which an escape is 2, 6 or 12.
+TEXT_MAX_BYTES: Final = 200
 
 #: Where the lines go besides the file: a stdlib logger, whose handlers are the host's business.
 LOGGER_NAME: Final = "passivbot_ws_plugin.audit"
@@ -89,11 +92,10 @@ class Audit:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._clock = clock
         self._is_closed = False
         self._hash_key = secrets.token_bytes(16)
         self._version = version("passivbot-ws-plugin")
-        self._flood = Flood()
+        self._flood = Flood(clock)
         self._sinks = Sinks(file, logging.getLogger(LOGGER_NAME), is_required=is_required)
         # Everything is given: what is not would be taken from the host's global settings.
         self._log = structlog.wrap_logger(
@@ -128,8 +130,8 @@ class Audit:
     ) -> bool:
         """Put an event on record.
 
-        Of a flood from one address the first is written at once and the others are counted,
-        until `flush`; successes and revocations are always written.
+        Of a flood the first is written at once and the others are counted, until `flush`; successes
+        and revocations are always written.
 
         Args:
             event: What happened.
@@ -163,21 +165,14 @@ class Audit:
             "bot": ", ".join(bots),
             "version": self._version,
         }
-        if event not in _NEVER_COUNTED:
-            now = self._clock()
-            self.flush(now)
-            # By network: a household has 2**64 addresses, and a line from each would fill the file.
-            if not self._flood.admits(network(visitor.peer), event, fields, now):
-                return self.failure is None
-        return self._write(fields)
+        # By network: a household has 2**64 addresses, and a line from each would fill the file.
+        if event in _NEVER_COUNTED or self._flood.admits(network(visitor.peer), event, fields):
+            return self._write(fields)
+        return self.failure is None
 
-    def flush(self, now: float) -> None:
-        """Write what was counted and is due; to be called each second.
-
-        Args:
-            now: By the clock that was given.
-        """
-        self._write_counted(self._flood.take(now))
+    def flush(self) -> None:
+        """Write what was counted and is due; to be called each second."""
+        self._write_counted(self._flood.take())
 
     def close(self) -> None:
         """Write all that was counted, and close the file for good.
@@ -189,9 +184,9 @@ class Audit:
         self._sinks.close()
         self._is_closed = True
 
-    def _write_counted(self, entries: list[Counted]) -> None:
-        for entry in entries:
-            self._write({**entry.fields, "count": entry.count} if entry.count > 1 else entry.fields)
+    def _write_counted(self, entries: list[tuple[int, Mapping[str, object]]]) -> None:
+        for count, fields in entries:
+            self._write({**fields, "count": count} if count > 1 else fields)
 
     def _write(self, fields: Mapping[str, object]) -> bool:
         if self._is_closed:
@@ -215,9 +210,20 @@ def _stamp_with(wall_clock: Callable[[], float]) -> structlog.typing.Processor:
 
 
 def _cap_values(logger: Any, method: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {
-        key: value[:PEER_TEXT_MAX] if isinstance(value, str) else value for key, value in event_dict.items()
-    }
+    return {key: cut(value) if isinstance(value, str) else value for key, value in event_dict.items()}
+
+
+def cut(text: str) -> str:
+    """As much of a text's beginning as is `TEXT_MAX_BYTES` when it is written, and no half of an escape."""
+    text = text[:TEXT_MAX_BYTES]
+    if _written_bytes(text) <= TEXT_MAX_BYTES:
+        return text
+    lengths = range(1, len(text))
+    return text[: bisect_right(lengths, TEXT_MAX_BYTES, key=lambda length: _written_bytes(text[:length]))]
+
+
+def _written_bytes(text: str) -> int:
+    return len(to_json(text)) - len('""')
 
 
 def _as_one_argument(

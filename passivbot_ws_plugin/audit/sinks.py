@@ -54,7 +54,8 @@ class Sinks:
         file = self._file
         is_on_file = file is None or self._attempt(file, lambda: file.append(record))
         if not is_on_file:
-            self._lost += 1
+            count = record.get("count", 1)  # of attempts
+            self._lost += count if isinstance(count, int) else 1
             if self._is_required and record["event"] == "auth.success":
                 return False  # the caller makes a failure of it, and records that
         self._logger.log(level, "%s", to_json(record))

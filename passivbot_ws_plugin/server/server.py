@@ -14,7 +14,6 @@ import contextlib
 import logging
 import os
 import socket
-import time
 from functools import partial
 from typing import Final
 
@@ -167,7 +166,7 @@ class Server:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             try:
-                self._audit.flush(time.monotonic())
+                self._audit.flush()
                 self._hub.check_all()
                 self._revoke()
                 if self._certificate is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -21,6 +22,10 @@ from siege import Record, besieged
 
 from passivbot_ws_plugin.access.auth import make_token
 from passivbot_ws_plugin.access.scram import MECHANISM
+from passivbot_ws_plugin.audit import Audit, AuditFile
+from passivbot_ws_plugin.audit.chain import to_json
+from passivbot_ws_plugin.audit.tail import Table
+from passivbot_ws_plugin.audit.verify import verify
 
 TOKEN: Final = make_token(PASSWORD, KEY)
 ACCEPTED: Final = ("auth.success", "accepted")
@@ -317,3 +322,35 @@ async def test_nothing_that_a_stranger_says_of_itself_forges_a_line() -> None:
         assert (line["event"], line["origin"], line["user_agent"]) == ("auth.failure", forged, forged)
         assert line["path"] == '/","event":"auth.success","x":"'
         assert line["key"].startswith("hash:")
+
+
+#: A request's head that makes the longest line that there is: `{path}` and a value for two headers.
+_SPEAKING: Final = (
+    "GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    "Origin: {said}\r\nUser-Agent: {said}\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("said", ["\x80" * 8_000, '"' * 8_000, "a\x9b" * 4_000, "a" * 8_000])
+async def test_a_line_is_short_whatever_a_stranger_says_of_itself(said: str, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    audit = Audit(AuditFile(path, max_bytes=1_000_000, keep=1))
+    refused, wrong = ("connection.refused", "bad handshake"), ("auth.failure", "unknown public_key_part")
+    async with besieged(refused, wrong, audit=audit) as siege:
+        for char, status in (("\x00", 400), ('"', 101)):
+            client = await siege.attacker()
+            await client.send(_SPEAKING.format(path="/" + char * 5_000, said=said).encode("latin-1"))
+            assert (await client.response())[0] == status
+            if status == 101:
+                await client.send(text(login(part="\U0001f600" * 500)))
+                assert (await client.closing())[1] == 4401
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert [json.loads(line)["event"] for line in lines] == ["auth.success", refused[0], wrong[0]]
+    assert max(map(len, lines)) < 1_400
+    for line, char in zip(map(json.loads, lines[1:]), '\x00"', strict=True):
+        for name, full in (("origin", said), ("user_agent", said), ("path", "/" + char * 5_000)):
+            assert full.startswith(line[name])
+            assert 195 <= len(to_json(line[name])[1:-1]) <= 200
+    assert verify(path).fault is None
+    assert [row.split()[1] for row in Table().rows(lines)] == ["auth.success", refused[0], wrong[0]]

@@ -30,7 +30,7 @@ def addresses(kind: str) -> Iterator[str]:
 
 def recorded(directory: Path) -> dict[str, Counter[str]]:
     """What is on record of each kind of client, in the audit files of a folder."""
-    kinds = {f"127.{number}": kind for kind, number in _ADDRESSES.items()}
+    kinds = {f"127.{number}": kind for kind, number in _ADDRESSES.items()} | {"many": "many addresses"}
     found: dict[str, Counter[str]] = {}
     for path in (directory / "audit.jsonl", *directory.glob("audit.jsonl.[0-9]*")):
         with path.open("rb") as lines:

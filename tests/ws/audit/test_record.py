@@ -11,11 +11,21 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from passivbot_ws_plugin.audit import LOGGER_NAME, PEER_TEXT_MAX, Audit, AuditEvent, Visitor
+from passivbot_ws_plugin.audit import LOGGER_NAME, TEXT_MAX_BYTES, Audit, AuditEvent, Visitor
+from passivbot_ws_plugin.audit.chain import to_json
 from passivbot_ws_plugin.audit.file import AuditFile
+from passivbot_ws_plugin.audit.flood import LINES_BURST, LINES_PER_S, WAIT_MAX_S
+from passivbot_ws_plugin.audit.record import cut
 from passivbot_ws_plugin.audit.verify import verify
+from passivbot_ws_plugin.settings.options import AuditOptions
 
 VISITOR = Visitor("c0ffee00", "127.0.0.1", 5, None, None, "/")
+
+#: What docs/security.md promises of every line, with its line break.
+LINE_MAX_BYTES = 2048
+
+#: Texts of which many characters are an escape of 2, 6 or 12 bytes, or a surrogate.
+TEXTS = st.text(st.sampled_from('a"\\\n\x00\x7f\x80\u202e\ud800\U0001f600') | st.characters(), max_size=400)
 
 
 def record(caplog: pytest.LogCaptureFixture) -> dict[str, object]:
@@ -62,7 +72,33 @@ def test_nothing_that_a_peer_says_can_forge_a_line(
     Audit().record("auth.failure", visitor, reason="wrong token", latency_s=0)
     entry = record(caplog)
     assert entry["event"] == "auth.failure"
-    assert entry["origin"] == origin[:PEER_TEXT_MAX]
+    assert entry["origin"] == cut(origin)
+
+
+@given(TEXTS)
+def test_a_text_is_cut_as_it_is_written_and_never_within_an_escape(text: str) -> None:
+    kept = cut(text)
+    written = to_json(kept)[1:-1]
+    assert len(written) <= TEXT_MAX_BYTES
+    assert to_json(text)[1:].startswith(written)
+    if kept != text:
+        assert text.startswith(kept)
+        assert len(written + to_json(text[len(kept)])[1:-1]) > TEXT_MAX_BYTES  # no more of it would fit
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("a" * 201, "a" * 200),
+        ("\x80" * 200, "\x80" * 33),
+        ("\U0001f600" * 200, "\U0001f600" * 16),
+        ("a" * 189 + "\U0001f600b", "a" * 189),
+        ("a" * 188 + "\U0001f600", "a" * 188 + "\U0001f600"),
+        ('"' * 101, '"' * 100),
+    ],
+)
+def test_an_escape_counts_as_what_it_is(text: str, kept: str) -> None:
+    assert cut(text) == kept
 
 
 def test_no_global_logging_setting_is_touched() -> None:
@@ -150,26 +186,14 @@ def test_a_flood_is_one_line_a_second(audit: Audit, clock: Clock, path: Path) ->
         assert fail(audit, reason=f"attempt {number}")
     assert len(on_file(path)) == 1
     clock.now = 101.0
-    audit.flush(clock())
+    audit.flush()
     assert [(entry.get("count"), entry["reason"]) for entry in on_file(path)] == [
         (None, "attempt 0"),
         (49, "attempt 49"),
     ]
-    clock.now = 102.0
-    audit.flush(clock())
+    clock.now = 103.0
+    audit.flush()
     assert len(on_file(path)) == 2
-
-
-def test_a_flood_is_written_by_the_next_record_too(audit: Audit, clock: Clock, path: Path) -> None:
-    for _ in range(3):
-        fail(audit)
-    clock.now = 105.0
-    fail(audit, "127.0.0.2")
-    assert [(entry["peer"], entry.get("count")) for entry in on_file(path)] == [
-        ("127.0.0.1", None),
-        ("127.0.0.1", 2),
-        ("127.0.0.2", None),
-    ]
 
 
 def test_one_that_was_counted_alone_has_no_count(audit: Audit, path: Path) -> None:
@@ -189,14 +213,48 @@ def test_successes_and_revocations_are_always_written(audit: Audit, path: Path) 
     assert len(on_file(path)) == 10
 
 
-def test_many_addresses_are_counted_under_one_entry(audit: Audit, path: Path) -> None:
-    for number in range(5000):
+def test_what_is_beyond_all_lines_is_counted_and_successes_are_written(
+    audit: Audit, clock: Clock, path: Path
+) -> None:
+    for number in range(2 * LINES_BURST):
         fail(audit, f"10.0.{number >> 8}.{number & 255}")
+    fail(audit, "10.1.0.0", "auth.success")
+    fail(audit, "10.1.0.0", "auth.revoked")
+    fail(audit, "10.1.0.0", "auth.timeout")
+    clock.now += 0.5
+    audit.flush()
+    entries = on_file(path)
+    assert [entry["event"] for entry in entries[LINES_BURST:]] == [
+        "auth.success", "auth.revoked", "auth.failure", "auth.timeout",
+    ]  # fmt: skip
+    assert [(entry["peer"], entry["port"], entry.get("count")) for entry in entries[LINES_BURST:]] == [
+        ("10.1.0.0", 5, None), ("10.1.0.0", 5, None), ("many", 0, LINES_BURST), ("many", 0, None),
+    ]  # fmt: skip
+    assert verify(path).fault is None
+
+
+def test_no_network_rotates_the_record_away_in_two_days(audit: Audit, clock: Clock, path: Path) -> None:
+    """Of a /48, an attempt of every event each 100 ms, with all that makes a line long."""
+    hostile = '"\x80\U0001f600' * 40
+    events: tuple[AuditEvent, ...] = (
+        "auth.failure", "auth.timeout", "auth.throttled", "auth.disconnect", "connection.refused",
+    )  # fmt: skip
+    attempts, began = 0, clock.now
+    for number in range(1_500):
+        clock.now = began + number / 10
+        visitor = Visitor("c0ffee00", f"2001:db8:0:{number:x}::1", 65_535, hostile, hostile, hostile)
+        for event in events:
+            audit.record(event, visitor, reason=hostile, latency_s=10, key=hostile, method="token")
+            attempts += 1
+        if not number % 10:
+            audit.flush()
     audit.close()
     entries = on_file(path)
-    assert len(entries) == 4096 + 2
-    assert (entries[-1]["peer"], entries[-1]["port"], entries[-1]["count"]) == ("many", 0, 5000 - 4097)
-    assert verify(path).fault is None
+    assert sum(entry.get("count", 1) for entry in entries) == attempts  # type: ignore[misc]
+    assert max(map(len, path.read_bytes().splitlines(keepends=True))) <= LINE_MAX_BYTES
+    assert LINES_BURST < len(entries) < LINES_BURST + 100
+    lines = len(entries) + 2 * 86_400 * (LINES_PER_S + len(events) / WAIT_MAX_S)
+    assert lines * LINE_MAX_BYTES < AuditOptions().max_bytes * (AuditOptions().keep + 1)
 
 
 def test_a_household_of_ipv6_addresses_is_one_flood(audit: Audit, path: Path) -> None:
@@ -254,12 +312,15 @@ def test_a_file_that_cannot_be_opened_is_a_failure_until_it_can(
     assert not audit.open()
     assert audit.failure == f"{path}: Is a directory"
     assert not fail(audit)
-    assert not fail(audit)  # counted, and no better off
-    path.rmdir()
+    for _ in range(3):
+        assert not fail(audit)  # counted, and no better off
     clock.now += 1
-    audit.flush(clock())
+    audit.flush()
+    path.rmdir()
+    clock.now += 2
+    assert fail(audit)
     assert audit.failure is None
-    assert f"event=audit.writable_again path={path} lost=1" in caplog.text
+    assert f"event=audit.writable_again path={path} lost=4" in caplog.text
     audit.close()
     assert len(on_file(path)) == 1
 
@@ -273,7 +334,7 @@ def test_a_second_writer_is_a_failure_that_says_what_to_do(audit: Audit, path: P
     second.close()
 
 
-@given(st.text(), st.text(), st.text())
+@given(TEXTS, TEXTS, TEXTS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_that_a_peer_says_can_break_the_chain(
     audit: Audit, path: Path, a: str, b: str, c: str
@@ -286,7 +347,8 @@ def test_nothing_that_a_peer_says_can_break_the_chain(
     assert report.records == len(path.read_bytes().splitlines())
     last = path.read_bytes().splitlines()[-1].decode("ascii")
     assert last.isprintable()
-    assert json.loads(last)["user_agent"] == (hostile + b)[:PEER_TEXT_MAX]
+    assert to_json(json.loads(last)["user_agent"]) == to_json(cut(hostile + b))
+    assert len(last) < LINE_MAX_BYTES
 
 
 def test_after_close_nothing_is_written_and_the_file_stays_free_for_another(tmp_path: Path) -> None:

@@ -1,17 +1,25 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import EXAMPLES, ROOT
 from servers import KEY, PASSWORD
 
 from passivbot_ws_plugin.errors import NotConfiguredError, SettingsError
 from passivbot_ws_plugin.settings.options import Limits
 from passivbot_ws_plugin.settings.parsing import parse_settings
+
+#: Where a reader finds a config to copy, and the password in each.
+PRINTED_PASSWORDS: Final = [
+    re.findall(r'websocket_password: "(.+)"', page.read_text("utf-8"))[0]
+    for page in (ROOT / "README.md", EXAMPLES / "live.hjson")
+]
 
 
 def config(websocket: object = None, **live: Any) -> dict[str, Any]:
@@ -280,13 +288,13 @@ def test_beyond_loopback_plaintext_must_be_allowed_and_the_password_good() -> No
         parse_settings(config(**outside))
     allowed = {"allow_plaintext": True}
     assert "without encryption" in str(parse_settings(config(allowed, **outside)).warnings)
-    for password in ("short", "your_secret_bot_password"):
+    for password in ("short", *PRINTED_PASSWORDS):
         with pytest.raises(SettingsError, match=r"live.websocket_password") as caught:
             parse_settings(config(allowed, **outside, websocket_password=password))
         assert password not in str(caught.value)
 
 
-@pytest.mark.parametrize("password", ["short", "your_secret_bot_password"])
+@pytest.mark.parametrize("password", ["short", *PRINTED_PASSWORDS])
 def test_on_loopback_a_weak_password_is_a_warning(password: str) -> None:
     [warning] = parse_settings(config(websocket_password=password)).warnings
     assert warning.startswith("live.websocket_password")

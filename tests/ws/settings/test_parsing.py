@@ -54,6 +54,21 @@ def test_without_credentials_there_is_no_server_and_one_line_says_so(key: str, v
         parse_settings(config(**{key: value}))
 
 
+@pytest.mark.parametrize("key", ["websocket_password", "websocket_public_key_part"])
+def test_credentials_outside_of_live_are_no_credentials_and_told_where_to(key: str) -> None:
+    with pytest.raises(
+        NotConfiguredError, match=f"live.{key}: is missing.*{key} stands outside of live: move it"
+    ):
+        parse_settings(config(**{key: None}) | {key: "a long one of its own"})
+
+
+@pytest.mark.parametrize(("key", "value"), [("websocket_host", "127.0.0.1"), ("websocket_port", 8766)])
+def test_an_address_outside_of_live_is_not_silently_ignored(key: str, value: object) -> None:
+    with pytest.raises(SettingsError, match=f"^{key}: is not read outside of live; move it there"):
+        parse_settings(config() | {key: value})
+    parse_settings(config(**{key: value}) | {key: value})
+
+
 @pytest.mark.parametrize(
     ("live", "said"),
     [

@@ -110,7 +110,10 @@ _ORIGIN: Final = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/\sA-Z]+")
 def _refuse_unknown(live: Mapping[str, Any]) -> None:
     for name in live:
         if str(name).startswith("websocket_") and name not in _LIVE_KEYS:
-            raise SettingsError(f"live.{name}", f"is not a setting{did_you_mean(name, _LIVE_KEYS)}")
+            option = str(name).removeprefix("websocket_")
+            is_option = option in Options.__struct_fields__
+            right = f"; set plugins.websocket.{option}" if is_option else did_you_mean(name, _LIVE_KEYS)
+            raise SettingsError(f"live.{name}", f"is not a setting{right}")
 
 
 def _refuse_misplaced(config: Mapping[str, Any], live: Mapping[str, Any]) -> None:

@@ -161,6 +161,7 @@ def test_a_wrong_option_names_its_path_and_what_would_be_right(websocket: dict[s
     [
         ("websocket_prt", "live.websocket_prt: is not a setting; did you mean websocket_port?"),
         ("websocket_passwd", "live.websocket_passwd: is not a setting; did you mean websocket_password?"),
+        ("websocket_tls", "live.websocket_tls: is not a setting; set plugins.websocket.tls"),
     ],
 )
 def test_a_misspelled_live_setting_is_not_silently_ignored(name: str, said: str) -> None:

@@ -101,7 +101,8 @@ def _told_of(config: Path) -> Iterator[None]:
 
 def _check(arguments: argparse.Namespace) -> int:
     with _told_of(arguments.config):
-        config = load_config(arguments.config).data
+        loaded = load_config(arguments.config)
+        config = loaded.data
         toggles = parse_toggles(config)
         toggle = toggles.get("websocket")
         if not toggle.enabled:
@@ -112,6 +113,8 @@ def _check(arguments: argparse.Namespace) -> int:
         record = Path(expanded(settings.options.audit.path, "plugins.websocket.audit.path"))
     for warning in (*toggles.unknown([candidate.name for candidate in discover()]), *settings.warnings):
         print(f"warning: {warning}")
+    if loaded.user is None:
+        print("warning: live.user: is missing; without it, passivbot-hooks run needs --bot EXCHANGE/USER")
     where = make_address(settings.host, settings.port, settings.options)
     print(f"address: {where}" + (" (0: any free port; the log says which)" if settings.port == 0 else ""))
     print(f"keys:    {', '.join(credential.key for credential in settings.credentials)}")

@@ -28,12 +28,12 @@ process.stdout.on("error", () => process.exit(0)); // the reader left, as `head`
 
 const connection = open({
   url,
+  WebSocket: await findWebSocket(), // before anybody is asked for a password
   password: given === "-" ? await findPassword() : given,
   publicKeyPart,
   method: flags.token ? "token" : "scram",
   allowPlaintextToken: flags["allow-plaintext-token"],
   bots: flags.bot,
-  WebSocket: await findWebSocket(),
   onState: tellState,
   onStatistics: flags.list ? undefined : tellStatistics,
   onEvent: flags.events ? tellEvent : undefined,

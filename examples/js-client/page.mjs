@@ -14,7 +14,11 @@ const money = (/** @type {number | null | undefined} */ value) =>
   value?.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 }) ?? "–";
 const exact = (/** @type {number | null} */ value) =>
   value?.toLocaleString("en", { maximumSignificantDigits: 6 }) ?? "–";
-const clock = (/** @type {number | null} */ ms) => (ms === null ? "" : new Date(ms).toLocaleTimeString());
+const clock = (/** @type {number} */ ms) => new Date(ms).toLocaleTimeString();
+/** With its day: a bot may have stood still, and the page been open, for longer than one. */
+const moment = (/** @type {number | null} */ ms) =>
+  ms === null ? "" : new Date(ms).toLocaleString([], { month: "short", day: "numeric",
+    hour: "numeric", minute: "2-digit", second: "2-digit" });
 const direction = (/** @type {number | null | undefined} */ value) => (!value ? "" : value > 0 ? "up" : "down");
 
 /**
@@ -114,7 +118,7 @@ function showStatistics(bot, data, epoch) {
   cards.set(bot, { card, epoch });
   const isOld = data.status === "stale" || data.status === "stopped";
   card.classList.toggle("old", isOld);
-  find(".time", card).textContent = `${isOld ? "last change" : "changed"} ${clock(data.timestamp)}`;
+  find(".time", card).textContent = `${isOld ? "last change" : "changed"} ${moment(data.timestamp)}`;
   find(".status", card).textContent = data.status ?? "";
   find(".status", card).dataset.is = data.status ?? "";
   find(".quote", card).textContent = data.quote ?? "";
@@ -174,7 +178,7 @@ function logIn() {
     },
     onEvent({ timestamp, kind, symbol, side, details }, { bot = "" }) {
       const more = Object.entries(details).map(([name, value]) => `${name} ${detail(value)}`);
-      showEvent(clock(timestamp), bot, kind, symbol ?? "", side ?? "", more.join(", "));
+      showEvent(moment(timestamp), bot, kind, symbol ?? "", side ?? "", more.join(", "));
     },
     onGap: ({ bot, first, last }) =>
       showEvent("", bot, `${last === null ? "some" : last - first + 1} events are lost`),
@@ -194,3 +198,5 @@ find("#login").addEventListener("submit", (/** @type {Event} */ event) => {
     show("failed", `Not connected: ${/** @type {Error} */ (error).message}`);
   }
 });
+
+find("#unscripted").remove();

@@ -85,8 +85,8 @@ def _run(arguments: argparse.Namespace) -> int:
             _log.info("bot %r: watching %s/%s/%s", bot.name, root, where.exchange or "*", where.user)
             if where.find() is None:
                 _log.warning(
-                    "bot %r: %s yet; a bot makes it when it first runs. If yours runs already, give "
-                    "--monitor-root DIR or --bot EXCHANGE/USER",
+                    "bot %r: %s yet; a bot makes it when it first runs, a Passivbot from v7.9 on. If yours "
+                    "runs already, give --monitor-root DIR or --bot EXCHANGE/USER",
                     bot.name, missing(where),
                 )  # fmt: skip
         newcomers = None

@@ -86,6 +86,8 @@ class Sidecar:
         try:
             configs = {bot.name: bot.config.data for bot, _, _ in self._watched if bot.config is not None}
             self._host.load(configs)
+            if not any(record.state == "on" for record in self._host.records):
+                _log.warning("no plugin is on, so nobody is told; passivbot-hooks plugins CONFIG says why")
             for name, config in configs.items():
                 self._host.on_config_loaded(bot=name, config=config)
             while not stop.is_set():

@@ -69,6 +69,12 @@ def parse_toggles(config: Mapping[str, Any]) -> Toggles:
                 default=Toggle(False, f"the config says {near[0]}, not plugins"),
                 errors=(f"{near[0]}: is not read; did you mean plugins?",),
             )
+        live = config.get("live")
+        if isinstance(live, Mapping) and "plugins" in live:
+            return Toggles(
+                default=Toggle(False, "plugins stands in live, not beside it"),
+                errors=("live.plugins: is not read; move plugins out of live, to stand beside it",),
+            )
     if not isinstance(section, Mapping):
         fault = f"must be an object of plugin names, not {type_name(section)}"
         return Toggles(default=Toggle(False, f"plugins {fault}"), errors=(f"plugins: {fault}",))

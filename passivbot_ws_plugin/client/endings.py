@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -89,12 +90,18 @@ def judge(error: Exception) -> Loss:
             raise ServerNotProvenError(
                 f"the server's certificate does not hold: {error.verify_message}; if it is of an authority "
                 "of your own, set SSL_CERT_FILE=cert.pem in the environment, or pass "
-                "tls=ssl.create_default_context(cafile=...)"
+                f"tls=ssl.create_default_context(cafile=...){_missing_cert_file()}"
             ) from error
         case InvalidProxy():  # its text holds the address, and that may hold a password
             raise ClientError("the proxy's address is none; see proxy= and HTTPS_PROXY") from None
         case _:
             return Loss(_words(str(error) or type(error).__name__) + _scheme_hint(error))
+
+
+def _missing_cert_file() -> str:
+    """Said because OpenSSL passes over a file that is not there."""
+    path = os.environ.get("SSL_CERT_FILE")
+    return f"; SSL_CERT_FILE names {path}, which is no file" if path and not os.path.isfile(path) else ""  # noqa: PTH113  it never raises
 
 
 def _refused(refusal: RefusedError) -> Loss:

@@ -22,6 +22,10 @@ _CONTRACT_PATH: Final = "/asyncapi.json"
 #: What is said to who asks for a WebSocket in a wrong way.
 NO_HANDSHAKE: Final = "This is no WebSocket handshake (RFC 6455 section 4.1).\n"
 
+#: For a browser, too, that was sent here to accept a certificate. It names no scheme: behind a TLS proxy
+#: nobody here knows the right one.
+_NO_PAGE: Final = "This is a WebSocket server: connect a client to this address. There is no page here.\n"
+
 
 def prepare() -> None:
     """Make the contract, which takes some 50 ms, before there is a client that would wait meanwhile."""
@@ -51,7 +55,7 @@ def answer(request: Request, failure: str | None) -> Response:
     elif (path := request.path.partition("?")[0]) == _CONTRACT_PATH:
         response = respond(HTTPStatus.OK, compact_json(), "application/json")
     elif path not in _HEALTH_PATHS:
-        response = respond(HTTPStatus.NOT_FOUND, "This is a WebSocket server; connect with ws://\n")
+        response = respond(HTTPStatus.NOT_FOUND, _NO_PAGE)
     elif failure is None:
         response = respond(HTTPStatus.OK, _json({"status": "ok"}), "application/json")
     else:

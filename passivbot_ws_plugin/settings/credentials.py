@@ -16,7 +16,7 @@ from .options import ALL_SCOPES, Key, Scope
 from .paths import expanded, unreadable
 
 #: Passwords that stand in documentation, and so are everybody's.
-_EXAMPLE_PASSWORDS: Final = frozenset({"your_secret_bot_password"})
+_EXAMPLE_PASSWORDS: Final = frozenset({"your_secret_bot_password", "a long secret of your own"})
 
 #: What is read of a file that holds a password.
 _SECRET_MAX_BYTES: Final = 4096

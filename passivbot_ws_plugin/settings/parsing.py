@@ -70,8 +70,9 @@ def parse_settings(config: Mapping[str, Any]) -> Settings:
         raise SettingsError("live", "must be an object that holds websocket_password, ...")
     _refuse_unknown(live)
     options = _options(config)
-    password = _required_text(live, "websocket_password")
-    key_part = _required_text(live, "websocket_public_key_part")
+    password = _required_text(config, live, "websocket_password")
+    key_part = _required_text(config, live, "websocket_public_key_part")
+    _refuse_misplaced(config, live)
     settings = Settings(
         host=_host(live.get("websocket_host", DEFAULT_HOST)),
         port=_port(live.get("websocket_port", DEFAULT_PORT)),
@@ -109,7 +110,16 @@ _ORIGIN: Final = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/\sA-Z]+")
 def _refuse_unknown(live: Mapping[str, Any]) -> None:
     for name in live:
         if str(name).startswith("websocket_") and name not in _LIVE_KEYS:
-            raise SettingsError(f"live.{name}", f"is not a setting{did_you_mean(name, _LIVE_KEYS)}")
+            option = str(name).removeprefix("websocket_")
+            is_option = option in Options.__struct_fields__
+            right = f"; set plugins.websocket.{option}" if is_option else did_you_mean(name, _LIVE_KEYS)
+            raise SettingsError(f"live.{name}", f"is not a setting{right}")
+
+
+def _refuse_misplaced(config: Mapping[str, Any], live: Mapping[str, Any]) -> None:
+    for name in _LIVE_KEYS:
+        if name in config and name not in live:
+            raise SettingsError(name, "is not read outside of live; move it there")
 
 
 def _doubts(settings: Settings) -> Iterator[str]:
@@ -186,10 +196,11 @@ def _shown(value: object) -> str:
     return repr(value) if isinstance(value, int | float) else f"{type_name(value)} {value!r:.40}"
 
 
-def _required_text(live: Mapping[str, Any], key: str) -> str:
+def _required_text(config: Mapping[str, Any], live: Mapping[str, Any], key: str) -> str:
     value = live.get(key)
     if value is None:
-        raise NotConfiguredError(f"live.{key}", "is missing, so the server stays off; set it to switch it on")
+        right = f"{key} stands outside of live: move it there" if key in config else "set it to switch it on"
+        raise NotConfiguredError(f"live.{key}", f"is missing, so the server stays off; {right}")
     if not isinstance(value, str):
         raise SettingsError(f"live.{key}", f"must be a string, not {type_name(value)}; put it in quotes")
     if not value:

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +47,8 @@ function tell() {
     state: text("#state"),
     bot: text(".bot h2"),
     status: text(".status"),
+    time: text(".time"),
+    unscripted: text("#unscripted"),
     isOld: element("#bots").classList.contains("old"),
     cards: all(".bot").map((card) => [card.querySelector("h2").textContent, card.classList.contains("old")]),
     events: all("#events li").map((line) => Array.from(line.children, (part) => part.textContent)),
@@ -132,7 +135,9 @@ def driven_page(*attempts: Credentials) -> dict[str, tuple[str, str]]:
 def test_page_shows_live_figures(server: Credentials, tmp_path: Path) -> None:
     with browsing("/page.html", driven_page(server), tmp_path / "profile") as site:
         [page] = site.wait_for(lambda report: len(report[0]["positions"]) > 0)
-        assert (page["state"], page["isOld"]) == ("Live", False)
+        assert (page["state"], page["isOld"], page["unscripted"]) == ("Live", False, None)
+        # The day, too: it may be another one's figures, or the page may stand open for long.
+        assert re.search(rf"changed .*\b{datetime.now().astimezone().day}\b.*:\d\d:\d\d", page["time"])
         assert (page["bot"], page["status"], page["quote"]) == (server.key_part, "running", "USDT")
         assert re.fullmatch(r"[\d,]+\.\d\d", page["balance"])
         assert re.fullmatch(r"-?[\d,]+\.\d\d", page["upnl"])
@@ -144,6 +149,20 @@ def test_page_shows_live_figures(server: Credentials, tmp_path: Path) -> None:
             assert re.fullmatch(r"-?[\d,]+\.\d\d", upnl)
         assert page["password"] == ""
         assert page["button"] == "Disconnect"
+
+
+def test_page_says_that_its_script_does_not_run(tmp_path: Path) -> None:
+    """As where it is opened as a file: browsers load no module from one."""
+    html = (JS_CLIENT / "page.html").read_text(encoding="utf-8")
+    seen = """
+    addEventListener("animationend", ({ target }) => report(target.id, getComputedStyle(target).visibility));
+    """
+    pages = {
+        "/page.html": ("text/html", html.replace("<title>", '<script src="/seen.js"></script><title>')),
+        "/seen.js": ("text/javascript", REPORTER + seen),
+    }
+    with browsing("/page.html", pages, tmp_path / "profile") as site:
+        site.wait_for(lambda report: report == ["unscripted", "visible"])
 
 
 def test_page_tells_why_a_login_failed_and_takes_another(server: Credentials, tmp_path: Path) -> None:

@@ -190,6 +190,15 @@ def test_run_names_the_bots_that_are_there_where_its_own_is_not(config: Path, tm
         assert process.end() == 0
 
 
+def test_run_waits_for_the_bot_and_says_which_passivbot_it_needs(config: Path, tmp_path: Path) -> None:
+    root = tmp_path / "monitor"
+    with Process.python("passivbot_hooks", "run", config, "--monitor-root", root) as process:
+        process.wait_for_line(
+            f"no directory {root} yet; a bot makes it when it first runs, a Passivbot from v7.9 on"
+        )
+        assert process.end() == 0
+
+
 def test_paper_writes_until_a_signal(tmp_path: Path) -> None:
     with Process.python(
         "passivbot_hooks", "paper", tmp_path, "--interval", "0.05", "--symbols", "2"

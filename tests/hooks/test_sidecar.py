@@ -53,6 +53,19 @@ class Running:
         assert not self._thread.is_alive()
 
 
+@pytest.mark.parametrize("is_heard", [False, True])
+def test_a_sidecar_that_nobody_hears_says_so(
+    is_heard: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = PluginHost()
+    if is_heard:
+        host.register(RecordingPlugin(), "recording")
+    stop = threading.Event()
+    stop.set()
+    Sidecar(host, watched_bots([config(tmp_path)], root=tmp_path)).run(stop)
+    assert ("no plugin is on, so nobody is told" in caplog.text) is not is_heard
+
+
 def test_config_first_then_statistics_then_shutdown(tmp_path: Path) -> None:
     bots = watched_bots([config(tmp_path)], root=tmp_path)
     with Running(bots) as plugin:

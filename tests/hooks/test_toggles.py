@@ -96,3 +96,10 @@ def test_a_misspelled_section_switches_everything_off_and_says_so() -> None:
     toggles = parse_toggles({"live": {}, "plugin": {"websocket": False}})
     assert not toggles.get("websocket").enabled
     assert toggles.errors == ("plugin: is not read; did you mean plugins?",)
+
+
+def test_a_section_within_live_switches_everything_off_and_says_so() -> None:
+    toggles = parse_toggles({"live": {"plugins": {"websocket": {"auth": {"token": "deny"}}}}})
+    assert not toggles.get("websocket").enabled
+    assert toggles.errors == ("live.plugins: is not read; move plugins out of live, to stand beside it",)
+    assert parse_toggles({"live": {"plugins": {}}, "plugins": {}}).get("websocket").enabled

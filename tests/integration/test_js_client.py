@@ -173,6 +173,16 @@ def test_cli_takes_the_password_from_elsewhere_than_its_arguments(server: Creden
     assert (asked.returncode, asked.stderr) == (0, "Password: \n")
 
 
+def test_cli_without_a_websocket_says_so_before_it_asks_for_a_password(tmp_path: Path) -> None:
+    for module in JS_CLIENT.glob("*.mjs"):
+        shutil.copy(module, tmp_path)
+    without = ("--import", "data:text/javascript,delete globalThis.WebSocket")
+    env = {name: value for name, value in os.environ.items() if name != "PASSIVBOT_WS_PASSWORD"}
+    refused = run_cli("ws://127.0.0.1:1", "-", KEY, cli=tmp_path / "cli.mjs", options=without, env=env)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("this Node has no WebSocket of its own; run ")
+
+
 async def test_cli_says_how_long_a_locked_address_has_to_wait() -> None:
     async with impostor(status=429, headers={"Retry-After": "187"}) as (address, _):
         done = await asyncio.to_thread(run_cli, address, PASSWORD, KEY, "--once")

@@ -15,6 +15,7 @@ import pytest
 from processes import EXAMPLES, ROOT, Process, output_that_nobody_reads
 from servers import KEY, PASSWORD, auth_message, write_config
 
+from passivbot_hooks.cli import main as hooks_main
 from passivbot_ws_plugin.cli import main
 from passivbot_ws_plugin.demo import Demo
 from passivbot_ws_plugin.plugin import plugin
@@ -109,6 +110,16 @@ def test_check_says_why_the_server_would_stay_off(
 ) -> None:
     assert main(["check", str(write_config(tmp_path / "live.hjson", plugins, **live))]) == 2
     assert f"live.hjson: {said}" in capsys.readouterr().err
+
+
+def test_check_warns_of_a_config_that_run_would_not_start_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config(tmp_path / "live.hjson", user=None)
+    assert main(["check", str(config)]) == 0
+    assert capsys.readouterr().out.startswith("warning: live.user: is missing; ")
+    assert hooks_main(["run", str(config)]) == 2
+    assert "has no live.user" in capsys.readouterr().err
 
 
 def test_check_says_what_would_be_served(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from websockets.datastructures import Headers
@@ -103,6 +104,21 @@ def test_a_certificate_that_does_not_hold_ends_it() -> None:
     error.verify_message = "self-signed certificate"
     with pytest.raises(ServerNotProvenError, match=r"self-signed.*SSL_CERT_FILE"):
         judge(error)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_certificate_file_that_is_not_there_is_named(
+    is_there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cert.pem"
+    if is_there:
+        path.touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    error = ssl.SSLCertVerificationError("x")
+    error.verify_message = "self-signed certificate"
+    with pytest.raises(ServerNotProvenError) as caught:
+        judge(error)
+    assert (f"SSL_CERT_FILE names {path}, which is no file" in str(caught.value)) is not is_there
 
 
 @pytest.mark.parametrize(

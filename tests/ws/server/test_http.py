@@ -28,7 +28,10 @@ async def plain_http(address: str, method: str, path: str) -> tuple[int, bytes]:
 @pytest.mark.parametrize("path", ["/", "/health", "/health?x", "/?token=x", "/healthz/", "//healthz"])
 async def test_plain_http_is_not_found_and_health_above_all(path: str) -> None:
     async with serving() as (_, address):
-        assert (await plain_http(address, "GET", path))[0] == 404
+        status, body = await plain_http(address, "GET", path)
+        assert status == 404
+        assert b"WebSocket server" in body
+        assert b"ws://" not in body  # it would be wrong over TLS, and behind a TLS proxy
         assert await plain_http(address, "HEAD", path) == (404, b"")
         assert (await plain_http(address, "POST", path))[0] == 405
 

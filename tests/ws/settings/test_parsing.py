@@ -1,17 +1,25 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from processes import EXAMPLES, ROOT
 from servers import KEY, PASSWORD
 
 from passivbot_ws_plugin.errors import NotConfiguredError, SettingsError
 from passivbot_ws_plugin.settings.options import Limits
 from passivbot_ws_plugin.settings.parsing import parse_settings
+
+#: Where a reader finds a config to copy, and the password in each.
+PRINTED_PASSWORDS: Final = [
+    re.findall(r'websocket_password: "(.+)"', page.read_text("utf-8"))[0]
+    for page in (ROOT / "README.md", EXAMPLES / "live.hjson")
+]
 
 
 def config(websocket: object = None, **live: Any) -> dict[str, Any]:
@@ -44,6 +52,21 @@ def test_options_are_read() -> None:
 def test_without_credentials_there_is_no_server_and_one_line_says_so(key: str, value: object) -> None:
     with pytest.raises(NotConfiguredError, match=f"live.{key}.*the server stays off"):
         parse_settings(config(**{key: value}))
+
+
+@pytest.mark.parametrize("key", ["websocket_password", "websocket_public_key_part"])
+def test_credentials_outside_of_live_are_no_credentials_and_told_where_to(key: str) -> None:
+    with pytest.raises(
+        NotConfiguredError, match=f"live.{key}: is missing.*{key} stands outside of live: move it"
+    ):
+        parse_settings(config(**{key: None}) | {key: "a long one of its own"})
+
+
+@pytest.mark.parametrize(("key", "value"), [("websocket_host", "127.0.0.1"), ("websocket_port", 8766)])
+def test_an_address_outside_of_live_is_not_silently_ignored(key: str, value: object) -> None:
+    with pytest.raises(SettingsError, match=f"^{key}: is not read outside of live; move it there"):
+        parse_settings(config() | {key: value})
+    parse_settings(config(**{key: value}) | {key: value})
 
 
 @pytest.mark.parametrize(
@@ -138,6 +161,7 @@ def test_a_wrong_option_names_its_path_and_what_would_be_right(websocket: dict[s
     [
         ("websocket_prt", "live.websocket_prt: is not a setting; did you mean websocket_port?"),
         ("websocket_passwd", "live.websocket_passwd: is not a setting; did you mean websocket_password?"),
+        ("websocket_tls", "live.websocket_tls: is not a setting; set plugins.websocket.tls"),
     ],
 )
 def test_a_misspelled_live_setting_is_not_silently_ignored(name: str, said: str) -> None:
@@ -280,13 +304,13 @@ def test_beyond_loopback_plaintext_must_be_allowed_and_the_password_good() -> No
         parse_settings(config(**outside))
     allowed = {"allow_plaintext": True}
     assert "without encryption" in str(parse_settings(config(allowed, **outside)).warnings)
-    for password in ("short", "your_secret_bot_password"):
+    for password in ("short", *PRINTED_PASSWORDS):
         with pytest.raises(SettingsError, match=r"live.websocket_password") as caught:
             parse_settings(config(allowed, **outside, websocket_password=password))
         assert password not in str(caught.value)
 
 
-@pytest.mark.parametrize("password", ["short", "your_secret_bot_password"])
+@pytest.mark.parametrize("password", ["short", *PRINTED_PASSWORDS])
 def test_on_loopback_a_weak_password_is_a_warning(password: str) -> None:
     [warning] = parse_settings(config(websocket_password=password)).warnings
     assert warning.startswith("live.websocket_password")

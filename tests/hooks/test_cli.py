@@ -112,13 +112,13 @@ def test_run_watches_and_ends_cleanly_on_a_signal(
     assert "Traceback" not in process.output
 
 
-#: The command, with Ctrl-C in the midst of its imports.
+#: The command, with Ctrl-C at its first import of others' or in the midst of them.
 INTERRUPTED = """
-import sys
+import importlib, sys
 
 class Interrupting:
     def find_spec(self, name, path, target=None):
-        if name == "pluggy":
+        if name == sys.argv[1] or sys.argv[1] == "first" and not name.startswith("passivbot_hooks"):
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, Interrupting())
@@ -127,16 +127,20 @@ sys.exit(main())
 """
 
 
-def test_ctrl_c_while_it_is_imported_ends_it_quietly() -> None:
-    with Process(sys.executable, "-c", INTERRUPTED) as command:
+@pytest.mark.parametrize("at", ["first", "pluggy"])
+def test_ctrl_c_while_it_is_imported_ends_it_quietly(at: str) -> None:
+    with Process(sys.executable, "-c", INTERRUPTED, at) as command:
         assert command.wait() == 130
     assert command.output == ""
 
 
 @pytest.mark.parametrize("command", [("--help",), ("plugins", "{config}"), ("paper", "{root}")])
-def test_an_output_that_nobody_reads_is_no_failure(command: tuple[str, ...], config: Path) -> None:
+@pytest.mark.parametrize("is_terminal", [False, True], ids=["pipe", "terminal"])
+def test_an_output_that_nobody_reads_is_no_failure(
+    command: tuple[str, ...], is_terminal: bool, config: Path
+) -> None:
     arguments = (part.format(config=config, root=config.parent) for part in command)
-    code, said = output_that_nobody_reads("passivbot_hooks", *arguments)
+    code, said = output_that_nobody_reads("passivbot_hooks", *arguments, is_terminal=is_terminal)
     assert code == 0
     assert "Traceback" not in said
     assert "cannot write" not in said

@@ -21,13 +21,13 @@ from passivbot_ws_plugin.plugin import plugin
 
 PYTHON_CLIENT = (sys.executable, EXAMPLES / "python_client.py")
 
-#: The command, with Ctrl-C in the midst of its imports.
+#: The command, with Ctrl-C at its first import of others' or in the midst of them.
 INTERRUPTED = """
-import sys
+import importlib, sys
 
 class Interrupting:
     def find_spec(self, name, path, target=None):
-        if name == "websockets":
+        if name == sys.argv[1] or sys.argv[1] == "first" and not name.startswith("passivbot_ws_plugin"):
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, Interrupting())
@@ -195,8 +195,9 @@ def test_a_demo_that_does_not_listen_yet_ends_at_once(tmp_path: Path) -> None:
     assert 0 < time.monotonic() - refused.at < 3
 
 
-def test_ctrl_c_while_it_is_imported_ends_it_quietly() -> None:
-    with Process(sys.executable, "-c", INTERRUPTED) as command:
+@pytest.mark.parametrize("at", ["first", "websockets"])
+def test_ctrl_c_while_it_is_imported_ends_it_quietly(at: str) -> None:
+    with Process(sys.executable, "-c", INTERRUPTED, at) as command:
         assert command.wait() == 130
     assert command.output == ""
 
@@ -204,11 +205,13 @@ def test_ctrl_c_while_it_is_imported_ends_it_quietly() -> None:
 @pytest.mark.parametrize(
     "command", [("--help",), ("token", "{config}"), ("asyncapi",), ("demo", "--port", "0")]
 )
-def test_an_output_that_nobody_reads_is_no_failure(command: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_terminal", [False, True], ids=["pipe", "terminal"])
+def test_an_output_that_nobody_reads_is_no_failure(
+    command: tuple[str, ...], is_terminal: bool, tmp_path: Path
+) -> None:
     config = write_config(tmp_path / "live.hjson")
-    code, said = output_that_nobody_reads(
-        "passivbot_ws_plugin", *(part.format(config=config) for part in command)
-    )
+    arguments = (part.format(config=config) for part in command)
+    code, said = output_that_nobody_reads("passivbot_ws_plugin", *arguments, is_terminal=is_terminal)
     assert code == 0
     assert "Traceback" not in said
 

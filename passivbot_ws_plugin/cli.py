@@ -141,9 +141,9 @@ def _demo(arguments: argparse.Namespace) -> int:
     configure_logging(verbose=arguments.verbose)
     with stop_on_signals() as stop, tempfile.TemporaryDirectory(prefix="passivbot-ws-demo-") as directory:
         demo = Demo(Path(directory), arguments.port, plugin)
-        listened = demo.run(stop, lambda address: _print_welcome(demo, address))
-    if not listened:
-        print("passivbot-ws: the server did not start; the log above says why", file=sys.stderr)
+        failure = demo.run(stop, lambda address: _print_welcome(demo, address))
+    if failure:
+        print(f"passivbot-ws: {failure}", file=sys.stderr)
         return 1
     print("demo ended", flush=True)
     return 0

@@ -16,8 +16,11 @@ from passivbot_hooks.discovery import discover
 from passivbot_hooks.paper import PaperBot
 from passivbot_hooks.sidecar import Sidecar, watched_bots
 
+from .log import get_logger
 from .plugin import WebSocketPlugin
 from .settings.parsing import DEFAULT_PORT
+
+_log = get_logger(__name__)
 
 _KEY_PART: Final = "demo"
 
@@ -67,21 +70,32 @@ class Demo:
         }
         return json.dumps(document, indent=2) + "\n"
 
-    def run(self, stop: threading.Event, ready: Callable[[str], None], *, interval_s: float = 1.0) -> bool:
-        """Serve until ``stop`` is set; False if the server never listened.
+    def run(self, stop: threading.Event, ready: Callable[[str], None], *, interval_s: float = 1.0) -> str:
+        """Serve until ``stop`` is set, or a part of it fails; returns what failed, in words, or nothing.
 
         Args:
-            stop: Ends it.
+            stop: Ends it; set at its end in any case.
             ready: Told the server's address, once.
             interval_s: Seconds between two snapshots of the bot.
         """
         paper = PaperBot(self._root, user="demo")
         sidecar = Sidecar(PluginHost(), watched_bots([load_config(self.config_path)], root=self._root))
         bot_stop = threading.Event()
-        threads = [
-            threading.Thread(target=paper.run, args=(bot_stop,), kwargs={"interval_s": interval_s}),
-            threading.Thread(target=sidecar.run, args=(stop,)),
-        ]
+        failed: list[str] = []
+
+        def run_part(name: str, part: Callable[[], None]) -> None:
+            try:
+                part()
+            except Exception:  # noqa: BLE001  whatever it is, it ends the demo and is told
+                _log.exception("demo.failed", part=name)
+                failed.append(f"the {name} failed; the log above says why")
+                stop.set()
+
+        parts: dict[str, Callable[[], None]] = {
+            "paper bot": lambda: paper.run(bot_stop, interval_s=interval_s),
+            "sidecar": lambda: sidecar.run(stop),
+        }
+        threads = [threading.Thread(target=run_part, args=part) for part in parts.items()]
         for thread in threads:
             thread.start()
         try:
@@ -89,12 +103,14 @@ class Demo:
             if address is not None:
                 ready(address)
                 stop.wait()
-            return address is not None or stop.is_set()
+            elif not stop.is_set():
+                failed.append("the server did not start; the log above says why")
         finally:
             bot_stop.set()
             stop.set()
             for thread in threads:
                 thread.join()
+        return failed[0] if failed else ""
 
     def _wait_listening(self, stop: threading.Event) -> str | None:
         deadline = time.monotonic() + _LISTEN_S

@@ -169,6 +169,17 @@ def test_the_demos_lines_are_for_a_shell_where_the_path_has_a_blank(tmp_path: Pa
         assert demo.end() == 0
 
 
+def test_a_demo_whose_bot_fails_says_so_and_ends(tmp_path: Path) -> None:
+    monitor = tmp_path / "monitor"
+
+    def take_its_place(_address: str) -> None:
+        monitor.rename(tmp_path / "elsewhere")
+        monitor.write_text("no directory any more", encoding="ascii")
+
+    demo = Demo(tmp_path, 0, plugin)
+    assert demo.run(threading.Event(), take_its_place, interval_s=0.05).startswith("the paper bot failed")
+
+
 def test_a_demo_that_does_not_listen_yet_ends_at_once(tmp_path: Path) -> None:
     stop = threading.Event()
 
@@ -189,7 +200,7 @@ def test_a_demo_that_does_not_listen_yet_ends_at_once(tmp_path: Path) -> None:
         log.addHandler(refused)
         try:
             demo = Demo(tmp_path, holder.getsockname()[1], plugin)
-            assert demo.run(stop, lambda address: pytest.fail(f"it listens on {address}"))
+            assert demo.run(stop, lambda address: pytest.fail(f"it listens on {address}")) == ""
         finally:
             log.removeHandler(refused)
     assert 0 < time.monotonic() - refused.at < 3

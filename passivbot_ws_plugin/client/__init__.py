@@ -46,6 +46,7 @@ from .watcher import Client
 __all__ = [
     "BadMessagesError",
     "BotData",
+    "Channel",
     "Client",
     "ClientError",
     "ClosedError",

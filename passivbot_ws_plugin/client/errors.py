@@ -16,6 +16,7 @@ A connection that is lost is no error: it is an update (`updates.Lost`), and the
 from __future__ import annotations
 
 from passivbot_ws_plugin.errors import WebSocketPluginError
+from passivbot_ws_plugin.messages import Channel
 
 
 class ClientError(WebSocketPluginError):
@@ -44,11 +45,13 @@ class RequestError(ClientError):
     Attributes:
         code: For programs; docs/protocol.md has the list, and a newer server may have more.
         message: For people.
+        channel: Which subscription it refuses; None: none, it answers a request.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, channel: Channel | None = None) -> None:
         self.code = code
         self.message = message
+        self.channel = channel
         super().__init__(f"{code}: {message}")
 
 

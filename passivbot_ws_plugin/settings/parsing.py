@@ -19,7 +19,7 @@ from passivbot_ws_plugin.addresses import is_address, is_loopback
 from passivbot_ws_plugin.errors import NotConfiguredError, SettingsError
 
 from .credentials import Credential, make_credentials, weaknesses
-from .options import Key, Options
+from .options import CONNECTIONS_MIN, Key, Options
 from .wording import convert
 
 DEFAULT_HOST: Final = "127.0.0.1"
@@ -154,6 +154,12 @@ def _options(config: Mapping[str, Any]) -> Options:
     if options.limits.buffer_hard_bytes < options.limits.buffer_soft_bytes:
         raise SettingsError(
             "plugins.websocket.limits.buffer_hard_bytes", "must not be less than buffer_soft_bytes"
+        )
+    if options.limits.connections < CONNECTIONS_MIN:
+        raise SettingsError(
+            "plugins.websocket.limits.connections",
+            f"must be at least {CONNECTIONS_MIN}: one for who logs in, one for the further keys, one for the "
+            "published key",
         )
     return msgspec.structs.replace(options, keys=parsed)
 

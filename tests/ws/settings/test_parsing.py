@@ -120,6 +120,7 @@ def test_a_wrong_live_setting_names_its_key(live: dict[str, Any], said: str) -> 
             "plugins.websocket.limits.message_bytes: must be a whole number of at least 1024",
         ),
         ({"limits": {"buffer_hard_bytes": 2048}}, "buffer_hard_bytes: must not be less than buffer_soft"),
+        ({"limits": {"connections": 2}}, "limits.connections: must be at least 3: one for who logs in, one"),
         ({"config_secrets": "never"}, "plugins.websocket.config_secrets: must be auto, include or mask"),
         (
             {"allow_plaintext": 1},

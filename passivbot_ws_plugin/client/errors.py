@@ -8,7 +8,7 @@
     ├── ServerNotProvenError    the other end could not show that it is the server: it may be somebody else
     ├── BadMessagesError        the server had enough of what the client sent: one of the two is to be mended
     ├── RequestError            the server's answer to a request, or to a subscription, is an ``error``
-    └── ClosedError             it was closed, or not opened yet
+    └── ClosedError             it was closed, is not opened yet, or is to be opened again
 
 A connection that is lost is no error: it is an update (`updates.Lost`), and the client tries again.
 """
@@ -56,4 +56,4 @@ class RequestError(ClientError):
 
 
 class ClosedError(ClientError):
-    """There is nobody to ask: the client was closed, or not opened yet."""
+    """There is nobody to ask: the client was closed, or not opened yet. And it is opened once only."""

@@ -65,7 +65,7 @@ class Client:
 
     async def __aenter__(self) -> Self:
         if self._task is not None:
-            raise RuntimeError("a client is opened once; call connect() again for another")
+            raise ClosedError("a client is opened once; call connect() again for another")
         self._task = asyncio.create_task(self._run(), name="passivbot-client")
         return self
 
@@ -125,6 +125,7 @@ class Client:
                 none (``internal``).
             TimeoutError: No answer in time.
             ClientError: The client is closed, or ended.
+            ValueError: The name holds half a surrogate pair.
         """
         request = {"type": "get_config"} if bot is None else {"type": "get_config", "bot": bot}
         answer = await self._ask(request, ConfigMessage, timeout_s)

@@ -16,6 +16,7 @@ from passivbot_hooks import HooksError, did_you_mean, load_config
 from passivbot_hooks.command_line import (
     add_command,
     configure_logging,
+    given_path,
     number_from,
     reader_may_leave,
     stop_on_signals,
@@ -185,14 +186,14 @@ def _parser() -> argparse.ArgumentParser:
     summary = "print the auth message that a client must send"
     token = add_command(commands, "token", summary, _AUTH_MESSAGE_HELP)
     token.set_defaults(command=_token)
-    token.add_argument("config", metavar="CONFIG", type=Path, help="a bot's HJSON config file")
+    token.add_argument("config", metavar="CONFIG", type=given_path, help="a bot's HJSON config file")
     token.add_argument(
         "--key", metavar="NAME", help="one of plugins.websocket.keys (default: the published key)"
     )
 
     check = add_command(commands, "check", "say what the server makes of a config", _CHECK_HELP)
     check.set_defaults(command=_check)
-    check.add_argument("config", metavar="CONFIG", type=Path, help="a bot's HJSON config file")
+    check.add_argument("config", metavar="CONFIG", type=given_path, help="a bot's HJSON config file")
 
     summary = "print the protocol as an AsyncAPI document"
     asyncapi = add_command(commands, "asyncapi", summary, _ASYNCAPI_HELP)

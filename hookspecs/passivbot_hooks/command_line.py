@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 def add_command(
@@ -83,6 +84,13 @@ def _is_closed_terminal() -> bool:
     except OSError as exc:
         return exc.errno == errno.EIO
     return False
+
+
+def given_path(text: str) -> Path:
+    """A type for argparse: a path. An empty one, of an unset variable, would be the current directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty; the current directory is written as a dot (.)")
+    return Path(text)
 
 
 def number_from(low: float, high: float, kind: type[float] = float) -> Callable[[str], float]:

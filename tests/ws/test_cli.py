@@ -130,6 +130,18 @@ def test_asyncapi_prints_the_committed_contract(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out == (ROOT / "docs" / "asyncapi.json").read_text(encoding="ascii")
 
 
+@pytest.mark.parametrize(
+    "command", [("token",), ("check",), ("audit", "verify"), ("audit", "tail")], ids=" ".join
+)
+def test_an_empty_path_is_not_the_current_directory(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*command, ""])
+    assert caught.value.code == 2
+    assert "must not be empty" in capsys.readouterr().err
+
+
 def test_token_of_no_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["token", "nowhere.hjson"]) == 2
     assert "no such file" in capsys.readouterr().err

@@ -27,7 +27,7 @@ from passivbot_hooks.toggles import parse_toggles
 from .access.auth import make_token
 from .asyncapi import pretty_json
 from .audit.cli import add_audit
-from .demo import Demo, is_free
+from .demo import Demo, why_not
 from .errors import SettingsError
 from .plugin import plugin
 from .server.certificate import Certificate
@@ -136,8 +136,8 @@ def _asyncapi(_arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    if arguments.port and not is_free(arguments.port):
-        print(f"passivbot-ws: port {arguments.port} is taken; give another --port", file=sys.stderr)
+    if arguments.port and (why := why_not(arguments.port)):
+        print(f"passivbot-ws: port {arguments.port} {why}; give another --port", file=sys.stderr)
         return 2
     configure_logging(verbose=arguments.verbose)
     with stop_on_signals() as stop, tempfile.TemporaryDirectory(prefix="passivbot-ws-demo-") as directory:

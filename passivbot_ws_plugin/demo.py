@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import secrets
 import socket
@@ -49,7 +50,7 @@ class Demo:
         self.config_path = directory / "live.hjson"
         self._plugin = plugin
         self._root = directory / "monitor"
-        self.is_elsewhere = port is None and not is_free(DEFAULT_PORT)
+        self.is_elsewhere = port is None and why_not(DEFAULT_PORT) is not None
         self._port = 0 if self.is_elsewhere else DEFAULT_PORT if port is None else port
         self.config_path.write_text(self._config(), encoding="utf-8")
 
@@ -120,12 +121,12 @@ class Demo:
         return address
 
 
-def is_free(port: int) -> bool:
-    """Whether nobody listens on a port of this machine."""
+def why_not(port: int) -> str | None:
+    """Why a port of this machine cannot be served on, in words; None: it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+        except OSError as exc:
+            return "is taken" if exc.errno == errno.EADDRINUSE else f"cannot be had: {exc.strerror}"
+        return None

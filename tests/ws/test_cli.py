@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -246,3 +248,15 @@ def test_the_demo_refuses_a_taken_port_at_once(capsys: pytest.CaptureFixture[str
         port = holder.getsockname()[1]
         assert main(["demo", "--port", str(port)]) == 2
     assert f"port {port} is taken" in capsys.readouterr().err
+
+
+def test_the_demo_does_not_say_of_a_port_that_needs_rights_that_it_is_taken() -> None:
+    first_free = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    setpriv = shutil.which("setpriv")
+    needs_rights = first_free.exists() and int(first_free.read_text()) > 1
+    if not needs_rights or (os.geteuid() == 0 and setpriv is None):
+        pytest.skip("every port is for everybody here")
+    without = [setpriv or "", "--bounding-set", "-all", "--inh-caps", "-all"] if os.geteuid() == 0 else []
+    with Process(*without, sys.executable, "-m", "passivbot_ws_plugin", "demo", "--port", "1") as demo:
+        assert demo.wait() == 2
+    assert demo.output == "passivbot-ws: port 1 cannot be had: Permission denied; give another --port"

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from getpass import getpass
 
 from passivbot_ws_plugin.client import (
+    Channel,
     Client,
     ClientError,
     EventData,
@@ -17,6 +18,7 @@ from passivbot_ws_plugin.client import (
     GapUpdate,
     Live,
     Lost,
+    RequestError,
     StatisticsData,
     StatisticsUpdate,
     connect,
@@ -36,7 +38,10 @@ def parser() -> argparse.ArgumentParser:
         f"place, and it is taken from the environment ({PASSWORD_VARIABLE}), or asked for",
     )  # fmt: skip
     parser.add_argument("key_part", metavar="KEY_PART", help="its websocket_public_key_part")
-    parser.add_argument("--events", action="store_true", help="print what happens at the bots, too")
+    parser.add_argument(
+        "--events", action="store_true",
+        help="print what happens at the bots, too; that alone, where the key may see nothing else",
+    )  # fmt: skip
     return parser
 
 
@@ -95,13 +100,11 @@ def main() -> int:
     command = parser()
     arguments = command.parse_args()
     password = arguments.password
+    channels: list[Channel] = ["statistics", "events"] if arguments.events else ["statistics"]
     try:
         if password == "-":
             password = os.environ.get(PASSWORD_VARIABLE) or getpass()
-        client = connect(
-            arguments.address, key=arguments.key_part, password=password,
-            subscriptions=["statistics", "events"] if arguments.events else ["statistics"],
-        )  # fmt: skip
+        client = connect(arguments.address, key=arguments.key_part, password=password, subscriptions=channels)
     except ValueError as error:
         command.error(str(error))
     except EOFError:
@@ -109,7 +112,19 @@ def main() -> int:
     except KeyboardInterrupt:
         return 0
     try:
-        asyncio.run(watch(client, arguments.address))
+        try:
+            asyncio.run(watch(client, arguments.address))
+        except RequestError as error:
+            if error.channel is None or not arguments.events:
+                hint = "; --events shows what happens, where it may see that" if error.channel else ""
+                print(f"{error.message}{hint}", file=sys.stderr)
+                return 1
+            print(error.message, file=sys.stderr, flush=True)
+            channels.remove(error.channel)
+            client = connect(
+                arguments.address, key=arguments.key_part, password=password, subscriptions=channels
+            )
+            asyncio.run(watch(client, arguments.address))
     except ClientError as error:
         print(error, file=sys.stderr)
         return 1

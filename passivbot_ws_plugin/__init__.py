@@ -6,9 +6,13 @@ The entry point ``websocket`` of the group ``passivbot.plugins`` announces ``plu
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = (
+    False  # as type checkers know it; to import typing is half of what Ctrl-C may meet before main
+)
 if TYPE_CHECKING:
+    from typing import Any
+
     from .access.auth import make_token
     from .plugin import WebSocketPlugin
 

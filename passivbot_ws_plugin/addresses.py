@@ -22,6 +22,11 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" if address is None else address.is_loopback
 
 
+def is_address(text: str) -> bool:
+    """Whether it is an IPv4 or IPv6 address, and no name."""
+    return _parse(text) is not None
+
+
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
     """The address without its zone; IPv4 that came as IPv6 (RFC 4291 section 2.5.5.2) as IPv4."""
     try:

@@ -16,6 +16,7 @@ from passivbot_hooks import HooksError, did_you_mean, load_config
 from passivbot_hooks.command_line import (
     add_command,
     configure_logging,
+    given_path,
     number_from,
     reader_may_leave,
     stop_on_signals,
@@ -26,7 +27,7 @@ from passivbot_hooks.toggles import parse_toggles
 from .access.auth import make_token
 from .asyncapi import pretty_json
 from .audit.cli import add_audit
-from .demo import Demo, is_free
+from .demo import Demo, why_not
 from .errors import SettingsError
 from .plugin import plugin
 from .server.certificate import Certificate
@@ -138,15 +139,15 @@ def _asyncapi(_arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    if arguments.port and not is_free(arguments.port):
-        print(f"passivbot-ws: port {arguments.port} is taken; give another --port", file=sys.stderr)
+    if arguments.port and (why := why_not(arguments.port)):
+        print(f"passivbot-ws: port {arguments.port} {why}; give another --port", file=sys.stderr)
         return 2
     configure_logging(verbose=arguments.verbose)
     with stop_on_signals() as stop, tempfile.TemporaryDirectory(prefix="passivbot-ws-demo-") as directory:
         demo = Demo(Path(directory), arguments.port, plugin)
-        listened = demo.run(stop, lambda address: _print_welcome(demo, address))
-    if not listened:
-        print("passivbot-ws: the server did not start; the log above says why", file=sys.stderr)
+        failure = demo.run(stop, lambda address: _print_welcome(demo, address))
+    if failure:
+        print(f"passivbot-ws: {failure}", file=sys.stderr)
         return 1
     print("demo ended", flush=True)
     return 0
@@ -188,14 +189,14 @@ def _parser() -> argparse.ArgumentParser:
     summary = "print the auth message that a client must send"
     token = add_command(commands, "token", summary, _AUTH_MESSAGE_HELP)
     token.set_defaults(command=_token)
-    token.add_argument("config", metavar="CONFIG", type=Path, help="a bot's HJSON config file")
+    token.add_argument("config", metavar="CONFIG", type=given_path, help="a bot's HJSON config file")
     token.add_argument(
         "--key", metavar="NAME", help="one of plugins.websocket.keys (default: the published key)"
     )
 
     check = add_command(commands, "check", "say what the server makes of a config", _CHECK_HELP)
     check.set_defaults(command=_check)
-    check.add_argument("config", metavar="CONFIG", type=Path, help="a bot's HJSON config file")
+    check.add_argument("config", metavar="CONFIG", type=given_path, help="a bot's HJSON config file")
 
     summary = "print the protocol as an AsyncAPI document"
     asyncapi = add_command(commands, "asyncapi", summary, _ASYNCAPI_HELP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import secrets
 import socket
@@ -16,8 +17,11 @@ from passivbot_hooks.discovery import discover
 from passivbot_hooks.paper import PaperBot
 from passivbot_hooks.sidecar import Sidecar, watched_bots
 
+from .log import get_logger
 from .plugin import WebSocketPlugin
 from .settings.parsing import DEFAULT_PORT
+
+_log = get_logger(__name__)
 
 _KEY_PART: Final = "demo"
 
@@ -46,7 +50,7 @@ class Demo:
         self.config_path = directory / "live.hjson"
         self._plugin = plugin
         self._root = directory / "monitor"
-        self.is_elsewhere = port is None and not is_free(DEFAULT_PORT)
+        self.is_elsewhere = port is None and why_not(DEFAULT_PORT) is not None
         self._port = 0 if self.is_elsewhere else DEFAULT_PORT if port is None else port
         self.config_path.write_text(self._config(), encoding="utf-8")
 
@@ -67,21 +71,32 @@ class Demo:
         }
         return json.dumps(document, indent=2) + "\n"
 
-    def run(self, stop: threading.Event, ready: Callable[[str], None], *, interval_s: float = 1.0) -> bool:
-        """Serve until ``stop`` is set; False if the server never listened.
+    def run(self, stop: threading.Event, ready: Callable[[str], None], *, interval_s: float = 1.0) -> str:
+        """Serve until ``stop`` is set, or a part of it fails; returns what failed, in words, or nothing.
 
         Args:
-            stop: Ends it.
+            stop: Ends it; set at its end in any case.
             ready: Told the server's address, once.
             interval_s: Seconds between two snapshots of the bot.
         """
         paper = PaperBot(self._root, user="demo")
         sidecar = Sidecar(PluginHost(), watched_bots([load_config(self.config_path)], root=self._root))
         bot_stop = threading.Event()
-        threads = [
-            threading.Thread(target=paper.run, args=(bot_stop,), kwargs={"interval_s": interval_s}),
-            threading.Thread(target=sidecar.run, args=(stop,)),
-        ]
+        failed: list[str] = []
+
+        def run_part(name: str, part: Callable[[], None]) -> None:
+            try:
+                part()
+            except Exception:  # noqa: BLE001  whatever it is, it ends the demo and is told
+                _log.exception("demo.failed", part=name)
+                failed.append(f"the {name} failed; the log above says why")
+                stop.set()
+
+        parts: dict[str, Callable[[], None]] = {
+            "paper bot": lambda: paper.run(bot_stop, interval_s=interval_s),
+            "sidecar": lambda: sidecar.run(stop),
+        }
+        threads = [threading.Thread(target=run_part, args=part) for part in parts.items()]
         for thread in threads:
             thread.start()
         try:
@@ -89,12 +104,14 @@ class Demo:
             if address is not None:
                 ready(address)
                 stop.wait()
-            return address is not None or stop.is_set()
+            elif not stop.is_set():
+                failed.append("the server did not start; the log above says why")
         finally:
             bot_stop.set()
             stop.set()
             for thread in threads:
                 thread.join()
+        return failed[0] if failed else ""
 
     def _wait_listening(self, stop: threading.Event) -> str | None:
         deadline = time.monotonic() + _LISTEN_S
@@ -104,12 +121,12 @@ class Demo:
         return address
 
 
-def is_free(port: int) -> bool:
-    """Whether nobody listens on a port of this machine."""
+def why_not(port: int) -> str | None:
+    """Why a port of this machine cannot be served on, in words; None: it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+        except OSError as exc:
+            return "is taken" if exc.errno == errno.EADDRINUSE else f"cannot be had: {exc.strerror}"
+        return None

@@ -7,7 +7,10 @@
     │   └── NotConfiguredError  no password or key part: the owner does not want a server
     ├── ProtocolError           a message from a client that breaks the protocol
     ├── TlsHandshakeError       a connection that did not get as far as TLS
-    └── AuditFileError          an audit file that cannot be opened or trusted (`audit.store`)
+    ├── AuditFileError          an audit file that cannot be opened or trusted (`audit.store`)
+    ├── ClientError             what ends the Python client (`client.errors`, with a tree of its own)
+    └── ...                     never seen outside: ScramError, UnsayableError; in the client RefusedError,
+                                UnusableError, LostError
 """
 
 from __future__ import annotations

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from passivbot_ws_plugin.errors import WebSocketPluginError
 
-class UnsayableError(ValueError):
+
+class UnsayableError(WebSocketPluginError):
     """No merge patch says this."""
 
 

@@ -150,9 +150,14 @@ class Process:
         self.wait()
 
 
-def output_that_nobody_reads(*command: str | Path) -> tuple[int, str]:
-    """Run a command whose output's reader left before it began; its exit code and what it complains of."""
-    reading, writing = os.pipe()
+def output_that_nobody_reads(*command: str | Path, is_terminal: bool = False) -> tuple[int, str]:
+    """Run a command whose output's reader left before it began; its exit code and what it complains of.
+
+    Args:
+        command: A module, and its arguments.
+        is_terminal: Whether the output is a terminal that was closed, in place of a pipe.
+    """
+    reading, writing = os.openpty() if is_terminal else os.pipe()
     os.close(reading)
     try:
         done = subprocess.run(

@@ -39,7 +39,8 @@ const connection = open({
   onEvent: flags.events ? tellEvent : undefined,
   onGap: flags.events ? tellGap : undefined,
   onError({ message, code, channel }) {
-    complain(`server: ${message}`);
+    const isBlind = code === "forbidden" && channel === "statistics" && !flags.events;
+    complain(`server: ${message}${isBlind ? "; --events shows what happens, where it may see that" : ""}`);
     if (code === "forbidden" && channel !== "events") skip("statistics");
   },
 });

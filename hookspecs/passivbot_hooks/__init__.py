@@ -17,9 +17,13 @@ A bot of your own needs `PluginHost`. An unmodified Passivbot needs ``passivbot-
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = (
+    False  # as type checkers know it; to import typing is half of what Ctrl-C may meet before main
+)
 if TYPE_CHECKING:
+    from typing import Any
+
     from .config import BotConfig, load_config
     from .errors import BotNotFoundError, ConfigError, HooksError, PluginError, UnusableFileError
     from .host import PluginHost, PluginRecord

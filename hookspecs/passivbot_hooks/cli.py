@@ -13,7 +13,14 @@ from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
-from .command_line import add_command, configure_logging, number_from, reader_may_leave, stop_on_signals
+from .command_line import (
+    add_command,
+    configure_logging,
+    given_path,
+    number_from,
+    reader_may_leave,
+    stop_on_signals,
+)
 from .config import is_name, load_config
 from .errors import HooksError, PluginError
 from .host import PluginHost, PluginRecord
@@ -172,11 +179,11 @@ def _parser() -> argparse.ArgumentParser:
     run = _command(commands, "run", "watch bots and fire the hooks", _RUN_HELP, _RUN_EXAMPLES)
     run.set_defaults(command=_run)
     run.add_argument(
-        "config", metavar="CONFIG", type=Path, nargs="+",
+        "config", metavar="CONFIG", type=given_path, nargs="+",
         help="a bot's HJSON config file; one is needed with --all too, for the plugins' settings",
     )  # fmt: skip
     run.add_argument(
-        "--monitor-root", metavar="DIR", type=Path,
+        "--monitor-root", metavar="DIR", type=given_path,
         help="where the bots write (default: the config's monitor.root_dir, else ./monitor)",
     )  # fmt: skip
     run.add_argument(
@@ -193,11 +200,11 @@ def _parser() -> argparse.ArgumentParser:
 
     plugins = _command(commands, "plugins", "list the plugins and why each is on or off", _PLUGINS_HELP)
     plugins.set_defaults(command=_plugins)
-    plugins.add_argument("config", metavar="CONFIG", type=Path, help="a bot's HJSON config file")
+    plugins.add_argument("config", metavar="CONFIG", type=given_path, help="a bot's HJSON config file")
 
     paper = _command(commands, "paper", "run a paper bot that writes monitor files", _PAPER_HELP)
     paper.set_defaults(command=_paper)
-    paper.add_argument("dir", metavar="DIR", type=Path, help="the monitor root to write under")
+    paper.add_argument("dir", metavar="DIR", type=given_path, help="the monitor root to write under")
     paper.add_argument("--exchange", type=_name, default="fake", help="(default: %(default)s)")
     paper.add_argument("--user", type=_name, default="main", help="(default: %(default)s)")
     paper.add_argument(
@@ -210,7 +217,9 @@ def _parser() -> argparse.ArgumentParser:
         "--interval", metavar="SECONDS", type=number_from(0.01, 3600), default=1.0,
         help="time between two snapshots (default: %(default)s)",
     )  # fmt: skip
-    paper.add_argument("--seed", type=int, metavar="NUMBER", help="walk the same walk again")
+    paper.add_argument(
+        "--seed", metavar="NUMBER", type=number_from(0, 4_294_967_295, int), help="walk the same walk again"
+    )
     return parser
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import argparse
+import errno
 import logging
 import os
 import signal
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 def add_command(
@@ -62,15 +64,33 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 @contextmanager
 def reader_may_leave() -> Iterator[None]:
-    """End quietly where the reader of our output left, as ``| head`` does."""
+    """End quietly where the reader of our output left: ``| head`` does, and a terminal that is closed."""
     try:
         try:
             yield
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as exc:
+        if not (isinstance(exc, BrokenPipeError) or (exc.errno == errno.EIO and _is_closed_terminal())):
+            raise
         # What is not written yet must not fail once more when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_closed_terminal() -> bool:
+    """Whether our output is a terminal that is no more, so that an I/O error is no disk's."""
+    try:
+        os.write(sys.stdout.fileno(), b"")
+    except OSError as exc:
+        return exc.errno == errno.EIO
+    return False
+
+
+def given_path(text: str) -> Path:
+    """A type for argparse: a path. An empty one, of an unset variable, would be the current directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty; the current directory is written as a dot (.)")
+    return Path(text)
 
 
 def number_from(low: float, high: float, kind: type[float] = float) -> Callable[[str], float]:

@@ -40,9 +40,10 @@ class Gate(Generic[Guest]):
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        # Whatever these two take, a quarter of all places is left for the owner, if there are three or more.
-        self._strangers_max = min(limits.unauthenticated, max(1, limits.connections // 2))
-        self._limited_max = max(1, limits.connections * 3 // 4 - self._strangers_max)
+        # Whatever these two take, a quarter of all places is left for the owner: of the fewest that the
+        # settings allow, one each.
+        self._strangers_max = min(limits.unauthenticated, limits.connections // 2)
+        self._limited_max = limits.connections * 3 // 4 - self._strangers_max
         self._all: Counter[str] = Counter()
         self._strangers: dict[str, dict[Guest, None]] = {}  # by address; of each the oldest first
         self._keys: dict[Guest, str] = {}  # of those that logged in with one that is limited

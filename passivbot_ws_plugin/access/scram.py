@@ -20,6 +20,7 @@ from typing import Final
 
 from scramp import ScramException, ScramMechanism
 
+from passivbot_ws_plugin.errors import WebSocketPluginError
 from passivbot_ws_plugin.log import get_logger
 from passivbot_ws_plugin.settings.credentials import Credential
 
@@ -36,7 +37,7 @@ _log = get_logger(__name__)
 _AuthInfo = tuple[bytes, bytes, bytes, int]
 
 
-class ScramError(Exception):
+class ScramError(WebSocketPluginError):
     """An exchange that does not prove the password, for whatever reason."""
 
 

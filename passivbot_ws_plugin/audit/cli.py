@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from passivbot_hooks.command_line import add_command, number_from, stop_on_signals
+from passivbot_hooks.command_line import add_command, given_path, number_from, stop_on_signals
 
 from .store import AuditFileError, open_to_read
 from .tail import Table, Tail, is_record
@@ -70,14 +70,14 @@ def add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     check = add_command(subcommands, "verify", "whether its chain holds", _VERIFY_HELP, _VERIFY_EXAMPLES)
     check.set_defaults(audit_command=_verify)
     check.add_argument(
-        "file", metavar="FILE", type=Path, nargs="?", default=_AUDIT_LOG,
+        "file", metavar="FILE", type=given_path, nargs="?", default=_AUDIT_LOG,
         help="the log, or one of its older files (default: %(default)s)",
     )  # fmt: skip
 
     tail = add_command(subcommands, "tail", "its last lines as a table", _TAIL_HELP, _TAIL_EXAMPLES)
     tail.set_defaults(audit_command=_tail)
     tail.add_argument(
-        "file", metavar="FILE", type=Path, nargs="?", default=_AUDIT_LOG,
+        "file", metavar="FILE", type=given_path, nargs="?", default=_AUDIT_LOG,
         help="the log (default: %(default)s)",
     )  # fmt: skip
     tail.add_argument(

@@ -16,6 +16,8 @@ import ssl
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+import msgspec
+
 from passivbot_ws_plugin.messages import (
     BotData,
     Channel,
@@ -46,6 +48,7 @@ from .watcher import Client
 __all__ = [
     "BadMessagesError",
     "BotData",
+    "Channel",
     "Client",
     "ClientError",
     "ClosedError",
@@ -127,6 +130,10 @@ def connect(
         raise ValueError(
             f"no such channel: {', '.join(sorted(unknown))}; there is {', '.join(get_args(Channel))}"
         )
+    try:
+        msgspec.json.encode(wishes)
+    except UnicodeEncodeError:
+        raise ValueError("a name in a subscription holds half a surrogate pair") from None
     return Client(target, State(wishes), events_max)
 
 

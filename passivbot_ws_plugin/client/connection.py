@@ -16,11 +16,12 @@ from typing import Any, Final
 import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websockets_connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidProxy
 
+from passivbot_ws_plugin.errors import WebSocketPluginError
 from passivbot_ws_plugin.rate import TokenBucket, cost
 
-from .errors import RequestError
+from .errors import ClientError, RequestError
 from .incoming import Failure, Incoming, UnusableError, answered_id, decode
 from .login import Login, RefusedError
 from .target import Target
@@ -40,7 +41,7 @@ _library_log = logging.getLogger("passivbot_ws_plugin.client.websockets")
 _library_log.setLevel(logging.CRITICAL)
 
 
-class LostError(Exception):
+class LostError(WebSocketPluginError):
     """The connection ended before an answer came."""
 
 
@@ -156,9 +157,10 @@ async def opened(target: Target) -> AsyncIterator[Connection]:
     Raises:
         OSError: Nobody answers, or not in time.
         WebSocketException: Or not as a WebSocket server does.
+        ClientError: The proxy's kind needs a package that is not there.
     """
     timing = target.timing
-    websocket = await _Opening(
+    opening = _Opening(
         target.url,
         ssl=target.tls or True if target.is_encrypted else None,
         proxy=None if target.is_loopback else target.proxy,
@@ -170,6 +172,16 @@ async def opened(target: Target) -> AsyncIterator[Connection]:
         max_size=MESSAGE_MAX_BYTES,
         logger=_library_log,
     )
+    try:
+        websocket = await opening
+    except ImportError:
+        raise ClientError(
+            "a SOCKS proxy needs a package more: pip install 'python-socks[asyncio]', or pass proxy=None"
+        ) from None
+    except ValueError as exc:
+        if isinstance(exc, OSError):  # a certificate's is both
+            raise
+        raise InvalidProxy("", "") from None  # the address was looked at before
     connection = Connection(websocket)
     try:
         yield connection

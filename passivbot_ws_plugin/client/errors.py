@@ -8,7 +8,7 @@
     ├── ServerNotProvenError    the other end could not show that it is the server: it may be somebody else
     ├── BadMessagesError        the server had enough of what the client sent: one of the two is to be mended
     ├── RequestError            the server's answer to a request, or to a subscription, is an ``error``
-    └── ClosedError             it was closed, or not opened yet
+    └── ClosedError             it was closed, is not opened yet, or is to be opened again
 
 A connection that is lost is no error: it is an update (`updates.Lost`), and the client tries again.
 """
@@ -16,6 +16,7 @@ A connection that is lost is no error: it is an update (`updates.Lost`), and the
 from __future__ import annotations
 
 from passivbot_ws_plugin.errors import WebSocketPluginError
+from passivbot_ws_plugin.messages import Channel
 
 
 class ClientError(WebSocketPluginError):
@@ -44,13 +45,15 @@ class RequestError(ClientError):
     Attributes:
         code: For programs; docs/protocol.md has the list, and a newer server may have more.
         message: For people.
+        channel: Which subscription it refuses; None: none, it answers a request.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, channel: Channel | None = None) -> None:
         self.code = code
         self.message = message
+        self.channel = channel
         super().__init__(f"{code}: {message}")
 
 
 class ClosedError(ClientError):
-    """There is nobody to ask: the client was closed, or not opened yet."""
+    """There is nobody to ask: the client was closed, or not opened yet. And it is opened once only."""

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from passivbot_ws_plugin.errors import WebSocketPluginError
 from passivbot_ws_plugin.messages import (
     AuthResult,
     Bots,
@@ -27,7 +28,7 @@ from passivbot_ws_plugin.messages import (
 )
 
 
-class UnusableError(Exception):
+class UnusableError(WebSocketPluginError):
     """What the server says cannot be used; the text does not repeat it."""
 
 

@@ -15,6 +15,7 @@ from scramp import ScramClient
 
 from passivbot_ws_plugin.access.auth import make_token
 from passivbot_ws_plugin.access.scram import MECHANISM, SCRAM_FAILURES
+from passivbot_ws_plugin.errors import WebSocketPluginError
 from passivbot_ws_plugin.messages import AuthResult, Challenge
 
 from .errors import ServerNotProvenError
@@ -39,7 +40,7 @@ Login = Generator[bytes, str | bytes, None]
 Subscriptions = Sequence[Mapping[str, Any]]
 
 
-class RefusedError(Exception):
+class RefusedError(WebSocketPluginError):
     """The server said no.
 
     Attributes:

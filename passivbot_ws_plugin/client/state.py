@@ -214,8 +214,10 @@ class State:
         return None if is_known and message.paths is None else message
 
     def _fail(self, failure: Failure) -> None:
-        if answered_id(failure) not in self._awaited.values():
+        number = answered_id(failure)
+        channel = next((channel for channel, awaited in self._awaited.items() if awaited == number), None)
+        if channel is None:
             return
         if failure.code in _FOR_GOOD:
-            raise RequestError(failure.code, failure.message)
+            raise RequestError(failure.code, failure.message, channel)
         raise UnusableError(f"the server does not serve a subscription now: {failure.message:.200}")

@@ -68,10 +68,10 @@ class Target:
     timing: Timing
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
+        parts = _parts(self.url)
         # Not the address itself: a password may stand in its place, or in it.
-        if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-            raise ValueError("an address begins with ws:// or wss://, such as ws://127.0.0.1:8765")
+        if parts is None or parts.scheme not in {"ws", "wss"} or not parts.hostname:
+            raise ValueError("an address begins with ws:// or wss:// and a host, such as ws://127.0.0.1:8765")
         if not _has_port(parts):
             raise ValueError("the port of the address must be a number from 0 to 65535")
         if parts.username is not None or parts.password is not None:
@@ -99,6 +99,16 @@ class Target:
     def is_loopback(self) -> bool:
         """Whether the server is on this machine; a proxy has no business there."""
         return is_loopback(urlsplit(self.url).hostname or "")
+
+
+def _parts(url: str) -> SplitResult | None:
+    """An address's parts, if its host can be asked for."""
+    try:
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # a bracket, an empty or too long part of a name
+        return None
+    return parts if (parts.hostname or "").isprintable() else None
 
 
 def _has_port(parts: SplitResult) -> bool:

@@ -65,7 +65,7 @@ class Client:
 
     async def __aenter__(self) -> Self:
         if self._task is not None:
-            raise RuntimeError("a client is opened once; call connect() again for another")
+            raise ClosedError("a client is opened once; call connect() again for another")
         self._task = asyncio.create_task(self._run(), name="passivbot-client")
         return self
 
@@ -121,13 +121,21 @@ class Client:
             timeout_s: For the answer, and before that for the connection where there is none.
 
         Raises:
-            RequestError: The server refuses it (``forbidden``), or has none (``unavailable``).
+            RequestError: The server refuses it (``forbidden``), has none (``unavailable``), or sent what is
+                none (``internal``).
             TimeoutError: No answer in time.
             ClientError: The client is closed, or ended.
+            ValueError: The name holds half a surrogate pair.
         """
         request = {"type": "get_config"} if bot is None else {"type": "get_config", "bot": bot}
         answer = await self._ask(request, ConfigMessage, timeout_s)
-        return Config(answer.bot, answer.hash, msgspec.json.decode(answer.data, type=dict[str, Any]))
+        try:
+            data = msgspec.json.decode(answer.data, type=dict[str, Any])
+        except (msgspec.ValidationError, RecursionError) as exc:
+            raise RequestError(
+                "internal", "the server sent a config that is none, or nests too deep"
+            ) from exc
+        return Config(answer.bot, answer.hash, data)
 
     async def list_bots(self, *, timeout_s: float = 10.0) -> list[BotData]:
         """The bots of the server, and how each is; raises as `get_config` does."""

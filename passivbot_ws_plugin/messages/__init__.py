@@ -12,7 +12,16 @@ from .bots import BotData, Bots, ListBots
 from .configs import ConfigChanged, ConfigMessage, GetConfig
 from .conversion import event_data, statistics_data
 from .events import EventData, EventMessage, Gap
-from .from_client import ID_MAX_CHARS, REQUESTS, SUBSCRIPTIONS_MAX, Request, decode, decode_subscription, echo
+from .from_client import (
+    ID_MAX_CHARS,
+    REQUESTS,
+    SUBSCRIPTIONS_MAX,
+    Request,
+    decode,
+    decode_subscription,
+    echo,
+    glance_at_id,
+)
 from .from_server import ServerMessage, encode, encode_value
 from .logins import Auth, AuthProof, AuthResult, Challenge, Hello
 from .statistics import HealthData, PositionData, StatisticsData, StatisticsDelta, StatisticsMessage
@@ -74,5 +83,6 @@ __all__ = [
     "encode",
     "encode_value",
     "event_data",
+    "glance_at_id",
     "statistics_data",
 ]

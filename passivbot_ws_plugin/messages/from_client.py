@@ -27,6 +27,9 @@ ID_MAX_CHARS: Final = 64
 #: How many subscriptions an ``auth`` may carry.
 SUBSCRIPTIONS_MAX: Final = 3
 
+#: A message that is refused unread is looked at for its ``id`` if it has no more characters: 0.3 ms at most.
+_GLANCE_MAX_CHARS: Final = 512
+
 Request = Auth | Hello | AuthProof | Subscribe | Unsubscribe | ListBots | GetConfig | Ping
 
 _SUBSCRIBE_USAGE: Final = (
@@ -162,6 +165,17 @@ def _request_id(document: dict[str, Any]) -> bytes | None:
             "invalid_message", f"id must be a string or an integer of at most {ID_MAX_CHARS} characters"
         )
     return json.dumps(value).encode("ascii")
+
+
+def glance_at_id(frame: str | bytes) -> bytes | None:
+    """The ``id`` of a message that is refused unread; None if it has no valid one, or is not short."""
+    if not isinstance(frame, str) or len(frame) > _GLANCE_MAX_CHARS:
+        return None
+    try:
+        document = parse(frame)
+        return _request_id(document) if isinstance(document, dict) else None
+    except ProtocolError:
+        return None
 
 
 def echo(request_id: bytes | None) -> Raw | UnsetType:

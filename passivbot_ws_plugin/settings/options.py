@@ -19,6 +19,9 @@ _Seconds = Annotated[float, Meta(gt=0, le=3600)]
 _Bytes = Annotated[int, Meta(ge=1024, le=67_108_864)]
 _Count = Annotated[int, Meta(ge=1, le=100_000)]
 
+#: Of fewer connections, strangers and the further keys could leave none for the owner.
+CONNECTIONS_MIN: Final = 3
+
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """What clients may take; ``plugins.websocket.limits``.
@@ -30,7 +33,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
         message_bytes: One message from a client after it logged in.
         unauthenticated: Connections that have not logged in.
         unauthenticated_per_address: Those of one address.
-        connections: All connections.
+        connections: All connections; `CONNECTIONS_MIN` at least.
         connections_per_address: Those of one address.
         connections_per_key: Those of one of ``plugins.websocket.keys``, and its logins at once; the published
             key is not bounded.

@@ -15,11 +15,11 @@ import msgspec
 from msgspec import Struct
 
 from passivbot_hooks import did_you_mean, plugin_options, type_name
-from passivbot_ws_plugin.addresses import is_loopback
+from passivbot_ws_plugin.addresses import is_address, is_loopback
 from passivbot_ws_plugin.errors import NotConfiguredError, SettingsError
 
 from .credentials import Credential, make_credentials, weaknesses
-from .options import Key, Options
+from .options import CONNECTIONS_MIN, Key, Options
 from .wording import convert
 
 DEFAULT_HOST: Final = "127.0.0.1"
@@ -165,7 +165,20 @@ def _options(config: Mapping[str, Any]) -> Options:
         raise SettingsError(
             "plugins.websocket.limits.buffer_hard_bytes", "must not be less than buffer_soft_bytes"
         )
+    if options.limits.connections < CONNECTIONS_MIN:
+        raise SettingsError(
+            "plugins.websocket.limits.connections",
+            f"must be at least {CONNECTIONS_MIN}: one for who logs in, one for the further keys, one for the "
+            "published key",
+        )
     return msgspec.structs.replace(options, keys=parsed)
+
+
+#: An address with more than belongs to it: a scheme, a port, a path.
+_URL: Final = re.compile(
+    r"(?:[a-z]+://|(?=\[|[^:/]+[:/]))(?:\[(?P<ip>[\w.%]*:[\w:.%]*)\]|(?P<name>[\w.-]+))(?::\d*)?(?:/\S*)?",
+    re.ASCII,
+)
 
 
 def _host(value: object) -> str:
@@ -174,11 +187,24 @@ def _host(value: object) -> str:
             "live.websocket_host", f"must be an address to bind, such as {DEFAULT_HOST}, not {_shown(value)}"
         )
     host = value.strip()
+    if bracketed := re.fullmatch(r"\[([\w.%]*:[\w:.%]*)\]", host):  # as a URL has an IPv6 address
+        host = bracketed[1]
+    elif more := _URL.fullmatch(host):
+        raise SettingsError(
+            "live.websocket_host",
+            f"must be the address alone, {(more['ip'] or more['name'])!r}, without a scheme, a port or a "
+            "path; the port is live.websocket_port",
+        )
     if re.fullmatch(r"[\w.:%-]+", host) is None:  # not shown: the rest of its line may hold the password
         raise SettingsError(
             "live.websocket_host",
             f"must be one address to bind, such as {DEFAULT_HOST}; put it in quotes: a string without them "
             "goes on to the end of its line",
+        )
+    if ":" in host and not is_address(host):
+        raise SettingsError(
+            "live.websocket_host",
+            f"must be an address to bind, such as {DEFAULT_HOST} or ::1, not {host!r:.80}",
         )
     return host
 

@@ -32,6 +32,7 @@ from passivbot_ws_plugin.messages import (
     decode_subscription,
     echo,
     encode,
+    glance_at_id,
 )
 from passivbot_ws_plugin.rate import TokenBucket, cost
 
@@ -116,14 +117,12 @@ class Session:
         """Answer a frame."""
         try:
             # Before it is parsed, which is the work that is limited, and grows with the length.
-            self._spend(cost(frame))
+            if not self._rate.take(cost(frame)):
+                # The few of these that it may send are read for their id, if they are short.
+                raise _too_many_messages(glance_at_id(frame))
             return self._answer(decode(frame))
         except ProtocolError as exc:
             return self._refuse_bad(exc)
-
-    def _spend(self, messages: int, request_id: bytes | None = None) -> None:
-        if not self._rate.take(messages):
-            raise ProtocolError("rate_limited", "too many messages; send fewer", id=request_id)
 
     def _refuse_bad(self, exc: ProtocolError) -> Answer:
         self._bad_messages += 1
@@ -165,9 +164,11 @@ class Session:
                 answer = replace(answer, mode=request.mode or "full", max_rate=request.max_rate)
             case "events":
                 feed = EventFeed(self._cache, request)
-                if self._had_events:  # the first is owed to who comes back, however many bots there are
-                    # With the message itself no more than there can be, or it could never be had.
-                    self._spend(min(feed.backlog // BACKLOG_UNIT, self._rate.burst - 1), request.id)
+                # The first is owed to who comes back, however many bots there are. With the message itself no
+                # more than there can be, or it could never be had.
+                price = min(feed.backlog // BACKLOG_UNIT, self._rate.burst - 1) if self._had_events else 0
+                if not self._rate.take(price):
+                    raise _too_many_messages(request.id)
                 self._had_events = True
                 answer = replace(answer, kinds=request.kinds, symbols=request.symbols, since=feed.begins)
             case "config":
@@ -200,6 +201,10 @@ class Session:
 _NO_STATISTICS: Final = encode(
     Error("no statistics yet; they are sent as soon as the bot writes some", "unavailable")
 )
+
+
+def _too_many_messages(request_id: bytes | None) -> ProtocolError:
+    return ProtocolError("rate_limited", "too many messages; send fewer", id=request_id)
 
 
 def _refuse(code: ErrorCode, message: str, request_id: bytes | None) -> bytes:

@@ -51,6 +51,11 @@ def test_what_cannot_start_is_one_clear_line_and_exit_code_2(
         (["run", "x", "--poll", "0"], "must be a number from 0.01 to 60, not '0'"),
         (["run", "x", "--poll", "nan"], "must be a number from 0.01 to 60, not 'nan'"),
         (["paper", "x", "--symbols", "0"], "must be a whole number from 1 to 10000, not '0'"),
+        (["paper", "x", "--seed", "x"], "must be a whole number from 0 to 4294967295, not 'x'"),
+        (["paper", ""], "argument DIR: must not be empty; the current directory is written as a dot"),
+        (["run", ""], "argument CONFIG: must not be empty"),
+        (["run", "x", "--monitor-root", ""], "argument --monitor-root: must not be empty"),
+        (["plugins", ""], "argument CONFIG: must not be empty"),
         (["paper", "x", "--user", "a/b"], "must be the name of one directory, not a path"),
         (["paper", "x", "--exchange", "../x"], "must be the name of one directory, not a path"),
     ],
@@ -112,13 +117,13 @@ def test_run_watches_and_ends_cleanly_on_a_signal(
     assert "Traceback" not in process.output
 
 
-#: The command, with Ctrl-C in the midst of its imports.
+#: The command, with Ctrl-C at its first import of others' or in the midst of them.
 INTERRUPTED = """
-import sys
+import importlib, sys
 
 class Interrupting:
     def find_spec(self, name, path, target=None):
-        if name == "pluggy":
+        if name == sys.argv[1] or sys.argv[1] == "first" and not name.startswith("passivbot_hooks"):
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, Interrupting())
@@ -127,16 +132,20 @@ sys.exit(main())
 """
 
 
-def test_ctrl_c_while_it_is_imported_ends_it_quietly() -> None:
-    with Process(sys.executable, "-c", INTERRUPTED) as command:
+@pytest.mark.parametrize("at", ["first", "pluggy"])
+def test_ctrl_c_while_it_is_imported_ends_it_quietly(at: str) -> None:
+    with Process(sys.executable, "-c", INTERRUPTED, at) as command:
         assert command.wait() == 130
     assert command.output == ""
 
 
 @pytest.mark.parametrize("command", [("--help",), ("plugins", "{config}"), ("paper", "{root}")])
-def test_an_output_that_nobody_reads_is_no_failure(command: tuple[str, ...], config: Path) -> None:
+@pytest.mark.parametrize("is_terminal", [False, True], ids=["pipe", "terminal"])
+def test_an_output_that_nobody_reads_is_no_failure(
+    command: tuple[str, ...], is_terminal: bool, config: Path
+) -> None:
     arguments = (part.format(config=config, root=config.parent) for part in command)
-    code, said = output_that_nobody_reads("passivbot_hooks", *arguments)
+    code, said = output_that_nobody_reads("passivbot_hooks", *arguments, is_terminal=is_terminal)
     assert code == 0
     assert "Traceback" not in said
     assert "cannot write" not in said

@@ -226,7 +226,8 @@ async def test_cli_does_not_wait_for_statistics_that_its_key_may_not_see(options
     async with serving(keys={"guest": key}) as (_, address):
         done = await asyncio.to_thread(run_cli, address, password, "guest", *options)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "server: this key may not see the statistics\n"
+    hint = "--events shows what happens, where it may see that"
+    assert done.stderr == f"server: this key may not see the statistics; {hint}\n"
 
 
 async def test_cli_tells_what_to_do_about_a_certificate_of_ones_own(tmp_path: Path) -> None:

@@ -70,6 +70,36 @@ async def test_it_prints_events_if_asked_to() -> None:
             await asyncio.to_thread(client.wait_for, r"^main \S+ fill .* order_type=\ufffd\[2J\ufffdforged$")
 
 
+async def test_a_key_for_events_alone_shows_them_and_nothing_else() -> None:
+    cache, password = Cache(), "another password of some length"
+    async with serving(cache, keys={"guest": {"password": password, "scopes": ["events"]}}) as (
+        server,
+        address,
+    ):
+        put_statistics(server, cache)
+        done = await asyncio.to_thread(run, address, password, "guest")
+        hint = "--events shows what happens, where it may see that"
+        assert (done.returncode, done.stderr) == (1, f"this key may not see the statistics; {hint}\n")
+        with Process(*CLIENT, address, password, "guest", "--events") as client:
+            await asyncio.to_thread(client.wait_for_line, "this key may not see the statistics")
+            await asyncio.to_thread(client.wait_for, "^connected$")
+            put_event(server, cache, 1)
+            await asyncio.to_thread(client.wait_for, r"^main \S+ fill ")
+            assert "balance" not in client.output
+
+
+async def test_events_that_a_key_may_not_see_do_not_keep_the_statistics_back() -> None:
+    cache, password = Cache(), "another password of some length"
+    async with serving(cache, keys={"guest": {"password": password, "scopes": ["statistics"]}}) as (
+        server,
+        address,
+    ):
+        put_statistics(server, cache)
+        with Process(*CLIENT, address, password, "guest", "--events") as client:
+            await asyncio.to_thread(client.wait_for_line, "this key may not see the events")
+            await asyncio.to_thread(client.wait_for, r"^main running: balance")
+
+
 def test_it_says_why_it_was_not_let_in_and_nothing_else(server: Credentials) -> None:
     done = run(server.address, "wrong", server.key_part)
     assert (done.returncode, done.stdout) == (1, "")

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -22,13 +24,13 @@ from passivbot_ws_plugin.plugin import plugin
 
 PYTHON_CLIENT = (sys.executable, EXAMPLES / "python_client.py")
 
-#: The command, with Ctrl-C in the midst of its imports.
+#: The command, with Ctrl-C at its first import of others' or in the midst of them.
 INTERRUPTED = """
-import sys
+import importlib, sys
 
 class Interrupting:
     def find_spec(self, name, path, target=None):
-        if name == "websockets":
+        if name == sys.argv[1] or sys.argv[1] == "first" and not name.startswith("passivbot_ws_plugin"):
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, Interrupting())
@@ -141,6 +143,18 @@ def test_asyncapi_prints_the_committed_contract(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out == (ROOT / "docs" / "asyncapi.json").read_text(encoding="ascii")
 
 
+@pytest.mark.parametrize(
+    "command", [("token",), ("check",), ("audit", "verify"), ("audit", "tail")], ids=" ".join
+)
+def test_an_empty_path_is_not_the_current_directory(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*command, ""])
+    assert caught.value.code == 2
+    assert "must not be empty" in capsys.readouterr().err
+
+
 def test_token_of_no_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["token", "nowhere.hjson"]) == 2
     assert "no such file" in capsys.readouterr().err
@@ -180,6 +194,17 @@ def test_the_demos_lines_are_for_a_shell_where_the_path_has_a_blank(tmp_path: Pa
         assert demo.end() == 0
 
 
+def test_a_demo_whose_bot_fails_says_so_and_ends(tmp_path: Path) -> None:
+    monitor = tmp_path / "monitor"
+
+    def take_its_place(_address: str) -> None:
+        monitor.rename(tmp_path / "elsewhere")
+        monitor.write_text("no directory any more", encoding="ascii")
+
+    demo = Demo(tmp_path, 0, plugin)
+    assert demo.run(threading.Event(), take_its_place, interval_s=0.05).startswith("the paper bot failed")
+
+
 def test_a_demo_that_does_not_listen_yet_ends_at_once(tmp_path: Path) -> None:
     stop = threading.Event()
 
@@ -200,14 +225,15 @@ def test_a_demo_that_does_not_listen_yet_ends_at_once(tmp_path: Path) -> None:
         log.addHandler(refused)
         try:
             demo = Demo(tmp_path, holder.getsockname()[1], plugin)
-            assert demo.run(stop, lambda address: pytest.fail(f"it listens on {address}"))
+            assert demo.run(stop, lambda address: pytest.fail(f"it listens on {address}")) == ""
         finally:
             log.removeHandler(refused)
     assert 0 < time.monotonic() - refused.at < 3
 
 
-def test_ctrl_c_while_it_is_imported_ends_it_quietly() -> None:
-    with Process(sys.executable, "-c", INTERRUPTED) as command:
+@pytest.mark.parametrize("at", ["first", "websockets"])
+def test_ctrl_c_while_it_is_imported_ends_it_quietly(at: str) -> None:
+    with Process(sys.executable, "-c", INTERRUPTED, at) as command:
         assert command.wait() == 130
     assert command.output == ""
 
@@ -215,11 +241,13 @@ def test_ctrl_c_while_it_is_imported_ends_it_quietly() -> None:
 @pytest.mark.parametrize(
     "command", [("--help",), ("token", "{config}"), ("asyncapi",), ("demo", "--port", "0")]
 )
-def test_an_output_that_nobody_reads_is_no_failure(command: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_terminal", [False, True], ids=["pipe", "terminal"])
+def test_an_output_that_nobody_reads_is_no_failure(
+    command: tuple[str, ...], is_terminal: bool, tmp_path: Path
+) -> None:
     config = write_config(tmp_path / "live.hjson")
-    code, said = output_that_nobody_reads(
-        "passivbot_ws_plugin", *(part.format(config=config) for part in command)
-    )
+    arguments = (part.format(config=config) for part in command)
+    code, said = output_that_nobody_reads("passivbot_ws_plugin", *arguments, is_terminal=is_terminal)
     assert code == 0
     assert "Traceback" not in said
 
@@ -231,3 +259,15 @@ def test_the_demo_refuses_a_taken_port_at_once(capsys: pytest.CaptureFixture[str
         port = holder.getsockname()[1]
         assert main(["demo", "--port", str(port)]) == 2
     assert f"port {port} is taken" in capsys.readouterr().err
+
+
+def test_the_demo_does_not_say_of_a_port_that_needs_rights_that_it_is_taken() -> None:
+    first_free = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    setpriv = shutil.which("setpriv")
+    needs_rights = first_free.exists() and int(first_free.read_text()) > 1
+    if not needs_rights or (os.geteuid() == 0 and setpriv is None):
+        pytest.skip("every port is for everybody here")
+    without = [setpriv or "", "--bounding-set", "-all", "--inh-caps", "-all"] if os.geteuid() == 0 else []
+    with Process(*without, sys.executable, "-m", "passivbot_ws_plugin", "demo", "--port", "1") as demo:
+        assert demo.wait() == 2
+    assert demo.output == "passivbot-ws: port 1 cannot be had: Permission denied; give another --port"

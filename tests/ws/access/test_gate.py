@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passivbot_ws_plugin.access.gate import Gate
-from passivbot_ws_plugin.settings.options import Limits
+from passivbot_ws_plugin.settings.options import CONNECTIONS_MIN, Limits
 
 LIMITS = Limits(
     unauthenticated=4,
@@ -91,6 +91,23 @@ def test_strangers_and_limited_keys_leave_the_owner_a_quarter() -> None:
     assert guests.enter("the owner's") == (503, "connections")
 
 
+@given(connections=st.integers(CONNECTIONS_MIN, 64), unauthenticated=st.integers(1, 64))
+def test_however_few_the_places_the_owner_has_one_and_so_have_the_others(
+    connections: int, unauthenticated: int
+) -> None:
+    guests = Guests(Limits(connections=connections, unauthenticated=unauthenticated))
+    while isinstance(guest := guests.enter(str(len(guests.inside))), int):
+        if not guests.promote(guest, f"key {guest}"):
+            break
+    assert isinstance(guest, int), "a key took every place"
+    assert len(guests.inside) > 1, "no further key has a place"
+    guests.leave(guest)
+    while isinstance(guests.enter(f"stranger {len(guests.inside)}"), int):
+        pass
+    quarter = max(1, connections // 4)
+    assert connections - len(guests.inside) >= quarter
+
+
 def test_all_strangers_and_all_connections() -> None:
     guests = Guests()
     for peer in "abcd":
@@ -136,8 +153,10 @@ def test_nobody_makes_way_where_a_place_is_not_all_that_lacks() -> None:
     guests.enter("b")
     assert guests.gate.make_room("a") is None  # its own limit
     assert guests.gate.make_room("b") is None
-    full = Guests(Limits(connections=1))
-    assert full.enter("a") == 1
+    full = Guests(Limits(connections=CONNECTIONS_MIN))
+    for guest in range(1, CONNECTIONS_MIN + 1):
+        assert full.enter("a") == guest
+        full.promote(guest)
     assert full.gate.make_room("b") is None  # the limit of all connections
     assert full.enter("b") == (503, "connections")
 

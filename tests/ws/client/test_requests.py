@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 
 import pytest
 from impostor import WELCOME, impostor
 from py_watcher import connect, watching
 from servers import free_port
+from websockets.asyncio.server import ServerConnection, serve
 
-from passivbot_ws_plugin.client import ClosedError, Lost, RequestError
+from passivbot_ws_plugin.client import Client, ClosedError, Config, Lost, RequestError
 from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.messages import Channel, ConfigChanged, Subscribe
 
@@ -74,3 +77,33 @@ async def test_a_server_that_closes_with_its_welcome_leaves_the_requests_waiting
         async with connect(address, method="token", subscriptions=["events"]) as client:
             with pytest.raises(TimeoutError, match=r"not connected|no answer"):
                 await client.ping(timeout_s=0.3)
+
+
+async def asked_from_deep_in_the_stack(client: Client, depth: int) -> Config:
+    """Where the caller has used some of the stack, there is less left than the connection's task had."""
+    return await (asked_from_deep_in_the_stack(client, depth - 1) if depth else client.get_config())
+
+
+@pytest.mark.parametrize(
+    ("data", "depth"), [("[]", 0), ('{"a":' * 850 + "1" + "}" * 850, 200)], ids=["a list", "deep"]
+)
+async def test_a_config_that_cannot_be_read_is_a_refusal(data: str, depth: int) -> None:
+    async def answer(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send(json.dumps(WELCOME))
+        async for frame in connection:
+            request = json.loads(frame)
+            rest = "" if request["type"] == "ping" else f',"bot":"main","hash":"{"0" * 64}","data":{data}'
+            kind = "pong" if request["type"] == "ping" else "config"
+            await connection.send(f'{{"type":"{kind}","id":{request["id"]}{rest}}}')
+
+    async with serve(answer, "127.0.0.1", 0, compression=None) as server:
+        address = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with connect(address, method="token", subscriptions=[]) as client:
+            if depth and sys.version_info >= (3, 12):  # where C code has a bound of its own
+                await asked_from_deep_in_the_stack(client, depth)
+            else:
+                with pytest.raises(RequestError, match="a config that is none, or nests too deep"):
+                    await asked_from_deep_in_the_stack(client, depth)
+            await client.ping()
+            assert client.is_live

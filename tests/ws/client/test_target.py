@@ -7,7 +7,7 @@ import ssl
 import pytest
 from servers import KEY, PASSWORD
 
-from passivbot_ws_plugin.client import Subscribe, connect
+from passivbot_ws_plugin.client import ClientError, Subscribe, connect
 from passivbot_ws_plugin.client.target import Timing
 
 
@@ -24,7 +24,11 @@ def test_the_token_does_not_go_unencrypted_to_another_machine() -> None:
     ("changes", "said"),
     [
         ({"url": "http://127.0.0.1:8765"}, "an address begins with ws:// or wss://"),
-        ({"url": "ws://"}, "an address begins with ws:// or wss://"),
+        ({"url": "ws://"}, "an address begins with ws:// or wss:// and a host"),
+        ({"url": "ws://[::1"}, "and a host"),
+        ({"url": "ws://bot..example.org"}, "and a host"),
+        ({"url": f"ws://{'a' * 64}.example.org"}, "and a host"),
+        ({"url": "ws://bot\0"}, "and a host"),
         ({"url": "ws://127.0.0.1:99999"}, "the port of the address"),
         ({"url": "ws://127.0.0.1: 8765"}, "the port of the address"),
         ({"url": "ws://127.0.0.1:secret"}, "the port of the address"),
@@ -36,6 +40,7 @@ def test_the_token_does_not_go_unencrypted_to_another_machine() -> None:
         ({"events_max": 0}, "events_max"),
         ({"subscriptions": ["statistics", Subscribe("statistics")]}, "one subscription"),
         ({"subscriptions": ["balance"]}, "no such channel"),
+        ({"subscriptions": [Subscribe("events", bots=["\ud800"])]}, "half a surrogate pair"),
     ],
 )
 def test_what_cannot_work_is_said_at_once(changes: dict[str, object], said: str) -> None:
@@ -50,3 +55,19 @@ def test_no_repr_holds_the_password() -> None:
     for text in (repr(client), repr(client._target), repr(Timing())):
         assert PASSWORD not in text
         assert "secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        ("nonsense", "the proxy's address is none"),
+        ("http://127.0.0.1:99999", "the proxy's address is none"),
+        ("socks5://127.0.0.1:1", "python-socks"),
+    ],
+)
+async def test_a_proxy_that_cannot_be_used_ends_the_client_with_an_error_of_its_own(
+    proxy: str, said: str
+) -> None:
+    with pytest.raises(ClientError, match=said):
+        async for _ in connect("ws://192.0.2.1", key=KEY, password=PASSWORD, proxy=proxy):
+            pass

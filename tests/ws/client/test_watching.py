@@ -82,7 +82,7 @@ async def test_a_client_by_itself_opens_and_closes_with_its_iteration() -> None:
         assert not client.is_live
         with pytest.raises(ClosedError):
             await client.ping()
-        with pytest.raises(RuntimeError, match="opened once"):
+        with pytest.raises(ClosedError, match="opened once"):
             await client.__aenter__()
         assert not server._admitted
 

@@ -36,9 +36,11 @@ async def test_who_logged_in_makes_room_for_strangers(cache: Cache) -> None:
 
 
 async def test_too_many_in_all_is_503(cache: Cache) -> None:
-    async with serving(cache, limits={"connections": 1}) as (_, address):
-        async with logged_in(address), raw(address) as second:
-            assert await second.upgrade() == 503
+    async with serving(cache, limits={"connections": 3}) as (_, address), AsyncExitStack() as exits:
+        for _ in range(3):
+            await exits.enter_async_context(logged_in(address))
+        async with raw(address) as fourth:
+            assert await fourth.upgrade() == 503
 
 
 async def test_strangers_do_not_take_every_place_however_few_there_are(cache: Cache) -> None:

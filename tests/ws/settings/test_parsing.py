@@ -13,7 +13,7 @@ from servers import KEY, PASSWORD
 
 from passivbot_ws_plugin.errors import NotConfiguredError, SettingsError
 from passivbot_ws_plugin.settings.options import Limits
-from passivbot_ws_plugin.settings.parsing import parse_settings
+from passivbot_ws_plugin.settings.parsing import make_address, parse_settings
 
 #: Where a reader finds a config to copy, and the password in each.
 PRINTED_PASSWORDS: Final = [
@@ -143,6 +143,7 @@ def test_a_wrong_live_setting_names_its_key(live: dict[str, Any], said: str) -> 
             "plugins.websocket.limits.message_bytes: must be a whole number of at least 1024",
         ),
         ({"limits": {"buffer_hard_bytes": 2048}}, "buffer_hard_bytes: must not be less than buffer_soft"),
+        ({"limits": {"connections": 2}}, "limits.connections: must be at least 3: one for who logs in, one"),
         ({"config_secrets": "never"}, "plugins.websocket.config_secrets: must be auto, include or mask"),
         (
             {"allow_plaintext": 1},
@@ -246,6 +247,41 @@ def test_a_host_that_goes_on_to_the_end_of_its_line_is_told_so_and_not_shown(hos
     with pytest.raises(SettingsError, match=r"live\.websocket_host: .*put it in quotes") as caught:
         parse_settings(config(websocket_host=host))
     assert host not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "right"),
+    [
+        ("127.0.0.1:8765", "127.0.0.1"),
+        ("localhost:8765", "localhost"),
+        ("[::1]:8765", "::1"),
+        ("ws://127.0.0.1", "127.0.0.1"),
+        ("wss://bot.example.org:8765/x", "bot.example.org"),
+        ("ws://[::1]:8765/", "::1"),
+        ("127.0.0.1/", "127.0.0.1"),
+    ],
+)
+def test_a_host_with_more_than_the_address_is_told_which_part_that_is(host: str, right: str) -> None:
+    with pytest.raises(SettingsError, match="must be the address alone") as caught:
+        parse_settings(config(websocket_host=host))
+    assert f"{right!r}" in str(caught.value)
+    assert "live.websocket_port" in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["::1:8765:x", "1:2:3", ":8765", "::1::2", "[1]"])
+def test_a_host_with_colons_that_is_no_address_is_refused(host: str) -> None:
+    with pytest.raises(SettingsError, match=r"such as 127\.0\.0\.1"):
+        parse_settings(config(websocket_host=host))
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("[::1]", "ws://[::1]:8765"), ("::1", "ws://[::1]:8765"), ("localhost", "ws://localhost:8765")],
+)
+def test_an_ipv6_address_may_have_its_brackets(host: str, address: str) -> None:
+    settings = parse_settings(config(websocket_host=host))
+    assert make_address(settings.host, settings.port, settings.options) == address
+    assert settings.host == host.strip("[]")
 
 
 @pytest.mark.parametrize("origin", ["https://my.page/", "my.page", "https://My.Page", "*"])

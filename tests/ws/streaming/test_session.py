@@ -38,13 +38,14 @@ def session(
     include_secrets: bool = True,
     scopes: tuple[Scope, ...] = ("statistics", "config", "events"),
     burst: int = 1_000,
+    bad_messages_max: int = 3,
 ) -> Session:
     credential = Credential(KEY, PASSWORD, frozenset(scopes), None, "path")
     return Session(
         Principal(credential, "token"),
         cache or Cache(),
         include_secrets=lambda: include_secrets,
-        bad_messages_max=3,
+        bad_messages_max=bad_messages_max,
         rate=TokenBucket(1, burst, lambda: 0.0),
     )
 
@@ -132,6 +133,28 @@ def test_too_many_messages_are_bad_messages() -> None:
     kinds = [said(answer).get("code", "pong") for answer in answers]
     assert kinds == ["pong", "pong", "rate_limited", "rate_limited", "rate_limited"]
     assert [answer.is_last for answer in answers] == [False, False, False, False, True]
+
+
+def test_one_message_too_many_is_told_by_its_id_if_it_is_short_and_has_a_valid_one() -> None:
+    subject = session(burst=1, bad_messages_max=20)
+    subject.receive('{"type":"ping"}')
+    long = "x" * 512
+    for frame, number in {
+        '{"type":"ping","id":7}': 7,
+        '{"type":"ping","id":"a"}': "a",
+        '{"id":"b"}': "b",
+        '{"type":"ping"}': None,
+        '{"type":"ping","id":[]}': None,
+        '{"type":"ping","id":1,"id":2}': None,
+        '{"type":"ping","id":NaN}': None,
+        "[" * 400: None,
+        "[1]": None,
+        "": None,
+        f'{{"type":"ping","id":1,"rest":"{long}"}}': None,
+    }.items():
+        answer = said(subject.receive(frame))
+        assert (answer["code"], answer.get("id")) == ("rate_limited", number), frame
+    assert said(subject.receive(b'{"type":"ping","id":7}')).get("id") is None
 
 
 def past_events(bots: int) -> Cache:

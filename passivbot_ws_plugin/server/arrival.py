@@ -174,6 +174,8 @@ class Arrival(ServerConnection):
 
     def promote(self, limited_key: str | None) -> bool:
         """It logged in, and is no stranger's connection any more, if its key has not too many; see `Gate`."""
+        if self._socket.is_closing():  # what it said was heard after its end, and its place may be free
+            return True
         if not self._door.gate.promote(self, self.host, limited_key):
             return False
         limits = self._door.limits

@@ -154,9 +154,13 @@ class EventFeed(Feed):
         self._kinds = None if request.kinds is None else frozenset(request.kinds)
         self._symbols = None if request.symbols is None else frozenset(request.symbols)
         self._comes_back = request.since is not None
-        since = (request.since or {}).items()
-        self._elsewhere = {bot: place for bot, place in since if place.epoch != cache.epoch}
         super().__init__(cache, request)
+        # Those too of bots that are not known here, or not yet: nothing more may ever come of one.
+        self._elsewhere = {
+            bot: place
+            for bot, place in self._since.items()
+            if place.epoch != cache.epoch and self._is_wanted(bot)
+        }
 
     def _wants(self, event: EventData) -> bool:
         return (self._kinds is None or event.kind in self._kinds) and (
@@ -183,10 +187,16 @@ class EventFeed(Feed):
         # all is of a bot that it does not know: it appeared meanwhile.
         return 0 if self._comes_back else history.events.seq
 
+    def due(self, now: float) -> Iterator[Prepared | None]:
+        """As each feed, after the gaps that the end of another run of the server left."""
+        while self._elsewhere:
+            bot = next(iter(self._elsewhere))
+            place = self._elsewhere.pop(bot)
+            # What that run told since is lost: nobody here knows how much it was.
+            yield Prepared(encode(Gap(bot, place.epoch, place.seq + 1, None)))
+        yield from super().due(now)
+
     def _due_of(self, bot: str, history: BotHistory, now: float) -> Iterator[Prepared | None]:
-        if (place_elsewhere := self._elsewhere.pop(bot, None)) is not None:
-            # What that run of the server told since is lost: nobody here knows how much it was.
-            yield Prepared(encode(Gap(bot, place_elsewhere.epoch, place_elsewhere.seq + 1, None)))
         for place, message in history.events.after(self._places.get(bot) or 0, self._wants):
             self._places[bot] = place
             yield message

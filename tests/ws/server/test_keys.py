@@ -13,8 +13,12 @@ from records import recording
 from servers import auth_message, closed, connect, logged_in, make_settings, receive, serving
 from websockets.asyncio.client import ClientConnection
 
+from passivbot_ws_plugin.access.login import Admission
+from passivbot_ws_plugin.audit import Visitor
 from passivbot_ws_plugin.history.cache import Cache
 from passivbot_ws_plugin.server import admission as admission_module
+from passivbot_ws_plugin.server.admission import AdmissionControl
+from passivbot_ws_plugin.server.connection import Connection
 
 DASHBOARD = {"password": "a password of the dashboard", "scopes": ["statistics"]}
 
@@ -134,6 +138,33 @@ async def test_a_key_that_logs_in_again_and_again_has_to_wait(cache: Cache) -> N
         assert let_in >= 3
         async with logged_in(address):
             pass
+
+
+async def test_a_login_that_is_heard_after_the_end_is_on_record_and_takes_no_place(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    let_in = AdmissionControl._let_in
+
+    async def let_in_late(
+        control: AdmissionControl, connection: Connection, visitor: Visitor, admission: Admission
+    ) -> Admission | None:
+        """As where the machine slept meanwhile."""
+        await connection.wait_closed()
+        return await let_in(control, connection, visitor, admission)
+
+    monkeypatch.setattr(admission_module, "_LOGINS_PER_S", 1_000.0)
+    limits, keys = {"connections_per_key": 1}, {"dashboard": DASHBOARD}
+    async with serving(cache, limits=limits, keys=keys) as (_, address):
+        with recording() as log, monkeypatch.context() as patch:
+            patch.setattr(AdmissionControl, "_let_in", let_in_late)
+            async with connect(address) as client:
+                await client.send(key_message("dashboard", DASHBOARD))
+            record = await log.next()
+            assert (record["event"], record["key"]) == ("auth.success", "dashboard")
+        client_after_it = await log_in_with_key(address)
+        assert client_after_it is not None
+        await client_after_it.close()
+    assert caplog.text == ""
 
 
 async def test_an_expired_key_ends_live_connections(cache: Cache) -> None:

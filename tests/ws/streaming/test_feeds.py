@@ -197,6 +197,20 @@ def test_after_a_restart_of_the_server_a_gap_without_an_end_then_all_that_it_has
     assert due(again) == [("gap", "main", None), ("event", "main", 1), ("event", "main", 2)]
 
 
+def test_after_a_restart_the_gap_of_a_bot_does_not_wait_until_that_bot_is_known_again() -> None:
+    cache = Cache()
+    put_event(cache, 1, "other")
+    since = {"main": Place("before", 7), "other": Place(cache.epoch, 1)}
+    feed = events(cache, since=since)
+    assert feed.begins == {"other": Place(cache.epoch, 1)}
+    [gap] = taken(feed)
+    assert (gap["type"], gap["bot"], gap["first"], gap["last"]) == ("gap", "main", 8, None)
+    put_event(cache, 1)
+    feed.touch("main")
+    assert due(feed) == [("event", "main", 1)]
+    assert due(events(cache, since=since, bots=["other"])) == []  # not of one that it did not ask for
+
+
 # --- configs ----------------------------------------------------------------------------
 
 

@@ -88,7 +88,7 @@ class AdmissionControl:
         assert isinstance(connection, Connection)
         if not http.is_websocket(request):
             return http.answer(request, self._failure)
-        if not http.is_path(request.path):
+        if not (http.is_path(request.path) and http.are_lists_short(request)):
             self.refuse(connection, "bad handshake")
             return http.respond(HTTPStatus.BAD_REQUEST, http.NO_HANDSHAKE)
         turned = connection.turned

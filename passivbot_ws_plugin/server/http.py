@@ -19,6 +19,13 @@ _HEALTH_PATHS: Final = frozenset({"/healthz", "/readyz"})
 #: The protocol for programs: the same for everybody, and public anyway.
 _CONTRACT_PATH: Final = "/asyncapi.json"
 
+#: What a handshake lists. The library takes a list apart item by item, before the login: 24 KiB of blanks
+#: and commas would hold everybody up for 30 ms.
+_LISTS: Final = ("Connection", "Upgrade", "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol")
+
+#: How long all lists may be together, in characters; a browser's have some 70.
+_LISTS_MAX_CHARS: Final = 1024
+
 #: What is said to who asks for a WebSocket in a wrong way.
 NO_HANDSHAKE: Final = "This is no WebSocket handshake (RFC 6455 section 4.1).\n"
 
@@ -35,6 +42,12 @@ def prepare() -> None:
 def is_path(path: str) -> bool:
     """Whether a request's path is one: the library takes every byte of ASCII but the blank, NUL too."""
     return path.isascii() and path.isprintable()
+
+
+def are_lists_short(request: Request) -> bool:
+    """Whether what a request lists is no longer than anybody needs."""
+    values = (value for name in _LISTS for value in request.headers.get_all(name))
+    return sum(map(len, values)) <= _LISTS_MAX_CHARS
 
 
 def is_websocket(request: Request) -> bool:

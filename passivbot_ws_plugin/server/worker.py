@@ -31,6 +31,9 @@ _START_S: Final = 5.0
 #: How many events may wait for the loop; of more, the oldest are lost, which their numbers show.
 EVENTS_MAX: Final = 4096
 
+#: How long is published at once, seconds: hundreds of bots to hundreds of clients are many times that.
+_TURN_S: Final = 0.005
+
 _log = get_logger(__name__)
 
 
@@ -145,7 +148,7 @@ class Worker:
                     _log.error("serving.crashed", exc_info=task.exception())
                     serving, task = self._serve()
                 inbox = self._take()
-                self._deliver(inbox, serving)
+                await self._deliver(inbox, serving)
                 if inbox.is_stopping:
                     return
         finally:
@@ -158,22 +161,40 @@ class Worker:
         task.add_done_callback(lambda _: self._changed.set())
         return serving, task
 
-    def _deliver(self, inbox: _Inbox, serving: Serving) -> None:
+    async def _deliver(self, inbox: _Inbox, serving: Serving) -> None:
         if inbox.settings:  # before the configs: a new secret is not for who is revoked with it
             with _going_on("settings"):
                 serving.configure(inbox.settings[-1])
+        turns = _Turns()
         for bot, config in inbox.configs.items():
             with _going_on("config", bot):
                 if self._cache.put_config(bot, config):
                     serving.publish("config", bot)
+            await turns.next()
         for bot, seq, event in inbox.events:
             with _going_on("event", bot):
                 if self._cache.put_event(bot, seq, event):
                     serving.publish("events", bot)
+            await turns.next()
         for bot, data in inbox.statistics.items():
             with _going_on("statistics", bot):
                 if self._cache.put_statistics(bot, data):
                     serving.publish("statistics", bot)
+            await turns.next()
+
+
+class _Turns:
+    """Long work in short pieces, between which the loop does everything else."""
+
+    def __init__(self) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._until = self._clock() + _TURN_S
+
+    async def next(self) -> None:
+        """Let the others have their turn, if this one was long enough."""
+        if self._clock() >= self._until:
+            await asyncio.sleep(0)
+            self._until = self._clock() + _TURN_S
 
 
 @contextmanager

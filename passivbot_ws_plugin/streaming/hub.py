@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from passivbot_ws_plugin.close_codes import CLOSE_INTERNAL_ERROR
 from passivbot_ws_plugin.history.cache import Cache
@@ -24,6 +25,9 @@ from passivbot_ws_plugin.settings.options import Limits
 from .broadcast import BroadcastGroup
 from .feeds import Feed
 from .subscriber import Subscriber
+
+#: How long those that wait are served in one go, seconds; whoever is not served then is the next.
+_GO_S: Final = 0.004
 
 _log = get_logger(__name__)
 
@@ -46,7 +50,8 @@ class Hub:
         # What all of them were sent of each bot.
         self._sent = {bot: seq for bot, history in cache.bots.items() if (seq := history.statistics.seq)}
         self._others: set[Subscriber] = set()
-        self._waiting: set[Subscriber] = set()  # those of the others that are to be looked at again
+        # Those of the others that are to be looked at again, the longest waiting first.
+        self._waiting: dict[Subscriber, None] = {}
         self._sweep: asyncio.Handle | None = None
         self._sweep_at = 0.0  # not every loop's handles say when they are due
 
@@ -60,8 +65,9 @@ class Hub:
 
     def leave(self, client: Subscriber) -> None:
         """Forget a client."""
-        for clients in (self._clients, self._others, self._waiting):
+        for clients in (self._clients, self._others):
             clients.discard(client)
+        self._waiting.pop(client, None)
         for group in self._in_step.values():
             group.discard(client)
 
@@ -92,9 +98,9 @@ class Hub:
             self._tend(client, client.check)
 
     def subscribe(self, client: Subscriber, channel: Channel, feed: Feed) -> None:
-        """Have a client follow a channel, in place of what it followed of it."""
+        """Have a client follow a channel, in place of what it followed of it; behind those that wait."""
         self._step_out(client)
-        client.subscribe(channel, feed)
+        client.subscribe(channel, feed, is_now=not self._waiting)
         self._regroup(client)
 
     def unsubscribe(self, client: Subscriber, channel: Channel) -> None:
@@ -132,7 +138,7 @@ class Hub:
             self._in_step[stride].add(client, client.line)
             return
         if (wait_s := client.wait_s()) is not None:
-            self._waiting.add(client)
+            self._waiting[client] = None
             self._sweep_within(wait_s)
 
     def _step_out(self, client: Subscriber) -> None:
@@ -152,7 +158,13 @@ class Hub:
         self._sweep, self._sweep_at = loop.call_at(at, self._sweep_now), at
 
     def _sweep_now(self) -> None:
+        """Look at those that wait, one after the other, as far as there is time for them now."""
+        clock = asyncio.get_running_loop().time
         self._sweep = None
-        waiting, self._waiting = self._waiting, set()
-        for client in waiting:
-            self._tend(client, client.pump)
+        until = clock() + _GO_S
+        for client in tuple(self._waiting):
+            if clock() >= until:
+                self._sweep_within(0.0)
+                return
+            del self._waiting[client]
+            self._tend(client, client.pump)  # which puts it behind the others if it has to wait again

@@ -44,12 +44,15 @@ class Subscriber:
         self._clock = clock
         self._feeds: dict[Channel, Feed] = {}
         self._behind_since: float | None = None
-        self._is_cut_short = False  # more is due than there was time for
+        self._is_cut_short = False  # more may be due than there was time for
 
-    def subscribe(self, channel: Channel, feed: Feed) -> None:
-        """Have a channel from now on, in place of what it had of it; send what is due at once."""
+    def subscribe(self, channel: Channel, feed: Feed, *, is_now: bool = True) -> None:
+        """Have a channel from now on, in place of what it had of it; send what is due, now or later."""
         self._feeds[channel] = feed
-        self.pump()
+        if is_now:
+            self.pump()
+        else:
+            self._is_cut_short = True
 
     def unsubscribe(self, channel: Channel) -> None:
         """Have nothing more of a channel."""

@@ -84,6 +84,10 @@ REFUSED = {
     "non-ASCII subprotocol": (400, request("GET / HTTP/1.1", "Sec-WebSocket-Protocol: \xe9")),
     "no extension": (400, request("GET / HTTP/1.1", "Sec-WebSocket-Extensions: ;;;=")),
     "non-ASCII extension": (400, request("GET / HTTP/1.1", "Sec-WebSocket-Extensions: \xe9")),
+    "a long list of extensions": (400, request("GET / HTTP/1.1", f"Sec-WebSocket-Extensions: {'x,' * 512}y")),
+    "long lists": (400, request("GET / HTTP/1.1", *3 * [f"Sec-WebSocket-Protocol: {'x,' * 200}y"])),
+    "a long Connection": (400, request(upgrade=f"Upgrade: websocket\r\nConnection: Upgrade{',x' * 600}\r\n")),
+    "a long Upgrade": (400, request(upgrade=f"Upgrade: websocket{',' * 1024}\r\nConnection: Upgrade\r\n")),
     "NUL in the path": (400, request("GET /\0 HTTP/1.1")),
     "ANSI in the path": (400, request("GET /\x1b[31m HTTP/1.1")),
 }

@@ -210,6 +210,36 @@ async def test_a_thousand_events_are_a_few_writes() -> None:
     assert line.writes < 10
 
 
+async def test_many_that_are_due_much_are_served_one_after_the_other() -> None:
+    cache = Cache()
+    for bot in range(20):
+        for seq in range(1, 1_025):
+            cache.put_event(f"bot{bot}", seq, event_data(make_event()))
+    cache.put_event("last", 1, event_data(make_event(symbol="LAST")))
+    hub, clock = Hub(cache, LIMITS), asyncio.get_running_loop().time
+    request = Subscribe("events", since={}, symbols=["LAST"])
+    lines = [Line() for _ in range(30)]
+    clients = [Counted(line, LIMITS, clock) for line in lines]
+    for client in clients:
+        hub.join(client)
+        hub.subscribe(client, "events", EventFeed(cache, request))
+    assert [client.turns for client in clients] == [1] + 29 * [0]
+    hub._sweep_now()
+    assert sum(client.turns for client in clients) < 15  # the loop is due to everybody else now
+    async with asyncio.timeout(10):
+        for line in lines:
+            await line.has_written.wait()
+    assert all([message["type"] for message in line.messages] == ["event"] for line in lines)
+
+
+class Counted(Subscriber):
+    turns = 0
+
+    def pump(self) -> None:
+        self.turns += 1
+        super().pump()
+
+
 async def test_a_slow_pace_holds_up_no_quicker_one() -> None:
     cache = Cache()
     hub, lines = Hub(cache, LIMITS), {0.1: Line(), 20: Line()}

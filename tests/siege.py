@@ -141,10 +141,14 @@ class Siege:
         await self.ended()
 
     async def ended(self) -> None:
-        """Wait until the server has no connection but the good client's."""
+        """Wait until the server has no connection but the good client's, and nothing to do for another."""
+        listener = self.server._listener
+        assert listener is not None
         async with asyncio.timeout(10):
             for connection in self.hostile:
                 await connection.wait_closed()
+            while len(listener.handler_tasks) > 1:
+                await asyncio.wait(listener.handler_tasks, return_when=asyncio.FIRST_COMPLETED)
         assert not self.hostile
 
 

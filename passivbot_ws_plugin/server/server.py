@@ -21,6 +21,7 @@ from websockets.asyncio.server import Server as WebSocketListener
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.protocol import State
 
 from passivbot_ws_plugin.access.auth import Principal
 from passivbot_ws_plugin.access.gate import Gate
@@ -94,6 +95,8 @@ class Server:
         self._listener: WebSocketListener | None = None
         self._housekeeping: asyncio.Task[None] | None = None
         self._admitted: dict[Connection, tuple[Principal, Visitor]] = {}
+        # One message for each turn of the loop, whoever it is from: a hundred at once are no long turn.
+        self._message = asyncio.Lock()
 
     async def start(self) -> str:
         """Listen; returns the address, such as ``ws://127.0.0.1:8765``.
@@ -192,7 +195,7 @@ class Server:
             admission = await self._admission.admit(connection, visitor)
             if admission is not None:
                 await self._converse(connection, visitor, admission)
-        except ConnectionClosed:  # without a close frame: the network, or a crash at the other end
+        except ConnectionClosed:
             return
         except Exception:  # noqa: BLE001  one connection's bug is not to end the others
             _log.exception("connection.failed", peer=visitor.peer, conn=visitor.conn)
@@ -215,28 +218,28 @@ class Server:
             # is either in what a subscription begins with or told after it, never neither, never twice.
             connection.send_text(admission.answer)
             self._hub.join(client)
-            for answer in session.begin(admission.subscribe):
-                if not await self._give(connection, client, answer):
-                    return
-            async for frame in connection:
-                if not await self._give(connection, client, session.receive(frame)):
-                    return
-                await asyncio.sleep(0)  # the next may be there already, and others wait for their turn
+            is_over = any(self._give(client, answer) for answer in session.begin(admission.subscribe))
+            while not is_over:
+                frame = await connection.recv()
+                async with self._message:
+                    if connection.state is not State.OPEN:  # what it said before its end is of no use now
+                        return
+                    is_over = self._give(client, session.receive(frame))
+                    await asyncio.sleep(0)
+            await connection.close(CLOSE_BAD_MESSAGES, "too many bad messages")
         finally:
             self._hub.leave(client)
             self._admitted.pop(connection, None)
 
-    async def _give(self, connection: Connection, client: Subscriber, answer: Answer) -> bool:
-        """Do as an answer says; False if that was the end."""
+    def _give(self, client: Subscriber, answer: Answer) -> bool:
+        """Do as an answer says; whether it was the last."""
         if answer.payload is not None:
             self._hub.answer(client, answer.payload)
         if answer.feed is not None and answer.channel is not None:
             self._hub.subscribe(client, answer.channel, answer.feed)
         elif answer.channel is not None:
             self._hub.unsubscribe(client, answer.channel)
-        if answer.is_last:
-            await connection.close(CLOSE_BAD_MESSAGES, "too many bad messages")
-        return not answer.is_last
+        return answer.is_last
 
     def _may_see_secrets(self, connection: Connection, principal: Principal) -> bool:
         policy = self.settings.options.config_secrets

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-TYPE_CHECKING = (
-    False  # as type checkers know it; to import typing is half of what Ctrl-C may meet before main
-)
+# As type checkers know it; to import typing would be half of what Ctrl-C may meet before main.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

@@ -167,3 +167,31 @@ def output_that_nobody_reads(*command: str | Path, is_terminal: bool = False) ->
     finally:
         os.close(writing)
     return done.returncode, done.stderr
+
+
+#: A command, with Ctrl-C at its first import that is not its own, or at that of a module.
+_INTERRUPTED: Final = """
+import importlib, sys
+
+package, at = sys.argv[1:]
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == at or at == "first" and not name.startswith(package):
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+sys.exit(importlib.import_module(package + ".__main__").main())
+"""
+
+
+def interrupted_at_import(package: str, at: str) -> Process:
+    """A package's command that gets Ctrl-C while it is imported.
+
+    Args:
+        package: Whose command.
+        at: The module at whose import it comes; ``first``: the first that is not the package's own.
+    """
+    # Not measured: what measures would do the first import.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    return Process(sys.executable, "-c", _INTERRUPTED, package, at, env=env)

@@ -3,12 +3,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 from monitor_files import state, write_state
-from processes import Process, output_that_nobody_reads
+from processes import Process, interrupted_at_import, output_that_nobody_reads
 
 from passivbot_hooks.cli import main
 
@@ -117,24 +116,9 @@ def test_run_watches_and_ends_cleanly_on_a_signal(
     assert "Traceback" not in process.output
 
 
-#: The command, with Ctrl-C at its first import of others' or in the midst of them.
-INTERRUPTED = """
-import importlib, sys
-
-class Interrupting:
-    def find_spec(self, name, path, target=None):
-        if name == sys.argv[1] or sys.argv[1] == "first" and not name.startswith("passivbot_hooks"):
-            raise KeyboardInterrupt
-
-sys.meta_path.insert(0, Interrupting())
-from passivbot_hooks.__main__ import main
-sys.exit(main())
-"""
-
-
 @pytest.mark.parametrize("at", ["first", "pluggy"])
 def test_ctrl_c_while_it_is_imported_ends_it_quietly(at: str) -> None:
-    with Process(sys.executable, "-c", INTERRUPTED, at) as command:
+    with interrupted_at_import("passivbot_hooks", at) as command:
         assert command.wait() == 130
     assert command.output == ""
 

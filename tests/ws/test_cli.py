@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import EXAMPLES, ROOT, Process, output_that_nobody_reads
+from processes import EXAMPLES, ROOT, Process, interrupted_at_import, output_that_nobody_reads
 from servers import KEY, PASSWORD, auth_message, write_config
 
 from passivbot_hooks.cli import main as hooks_main
@@ -23,20 +23,6 @@ from passivbot_ws_plugin.demo import Demo
 from passivbot_ws_plugin.plugin import plugin
 
 PYTHON_CLIENT = (sys.executable, EXAMPLES / "python_client.py")
-
-#: The command, with Ctrl-C at its first import of others' or in the midst of them.
-INTERRUPTED = """
-import importlib, sys
-
-class Interrupting:
-    def find_spec(self, name, path, target=None):
-        if name == sys.argv[1] or sys.argv[1] == "first" and not name.startswith("passivbot_ws_plugin"):
-            raise KeyboardInterrupt
-
-sys.meta_path.insert(0, Interrupting())
-from passivbot_ws_plugin.__main__ import main
-sys.exit(main())
-"""
 
 
 def test_token_prints_the_message_that_a_client_must_send(
@@ -233,7 +219,7 @@ def test_a_demo_that_does_not_listen_yet_ends_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at", ["first", "websockets"])
 def test_ctrl_c_while_it_is_imported_ends_it_quietly(at: str) -> None:
-    with Process(sys.executable, "-c", INTERRUPTED, at) as command:
+    with interrupted_at_import("passivbot_ws_plugin", at) as command:
         assert command.wait() == 130
     assert command.output == ""
 

@@ -15,10 +15,10 @@ from passivbot_ws_plugin.errors import NotConfiguredError, SettingsError
 from passivbot_ws_plugin.settings.options import Limits
 from passivbot_ws_plugin.settings.parsing import make_address, parse_settings
 
-#: Where a reader finds a config to copy, and the password in each.
+#: The passwords of the configs that a reader may copy. The installed wheels are tested without the README.
 PRINTED_PASSWORDS: Final = [
     re.findall(r'websocket_password: "(.+)"', page.read_text("utf-8"))[0]
-    for page in (ROOT / "README.md", EXAMPLES / "live.hjson")
+    for page in (*ROOT.glob("README.md"), EXAMPLES / "live.hjson")
 ]
 
 

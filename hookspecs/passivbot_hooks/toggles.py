@@ -62,6 +62,10 @@ class Toggles:
 def parse_toggles(config: Mapping[str, Any]) -> Toggles:
     """Read the ``plugins`` section of a config; never raises."""
     section = config.get("plugins", {})
+    live = config.get("live")
+    errors: list[str] = []
+    if isinstance(live, Mapping) and "plugins" in live:
+        errors.append("live.plugins: is not read; plugins stands beside live, not in it")
     if "plugins" not in config:
         near = difflib.get_close_matches("plugins", [str(key) for key in config], n=1, cutoff=0.8)
         if near:
@@ -69,17 +73,14 @@ def parse_toggles(config: Mapping[str, Any]) -> Toggles:
                 default=Toggle(False, f"the config says {near[0]}, not plugins"),
                 errors=(f"{near[0]}: is not read; did you mean plugins?",),
             )
-        live = config.get("live")
-        if isinstance(live, Mapping) and "plugins" in live:
+        if errors:
             return Toggles(
-                default=Toggle(False, "plugins stands in live, not beside it"),
-                errors=("live.plugins: is not read; move plugins out of live, to stand beside it",),
+                default=Toggle(False, "plugins stands in live, not beside it"), errors=tuple(errors)
             )
     if not isinstance(section, Mapping):
         fault = f"must be an object of plugin names, not {type_name(section)}"
         return Toggles(default=Toggle(False, f"plugins {fault}"), errors=(f"plugins: {fault}",))
     named: dict[str, Toggle] = {}
-    errors: list[str] = []
     for key, value in section.items():
         name = str(key)
         path, enabled, right = f"plugins.{name}", value, "true, false or an object of options"

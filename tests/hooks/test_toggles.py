@@ -101,5 +101,11 @@ def test_a_misspelled_section_switches_everything_off_and_says_so() -> None:
 def test_a_section_within_live_switches_everything_off_and_says_so() -> None:
     toggles = parse_toggles({"live": {"plugins": {"websocket": {"auth": {"token": "deny"}}}}})
     assert not toggles.get("websocket").enabled
-    assert toggles.errors == ("live.plugins: is not read; move plugins out of live, to stand beside it",)
-    assert parse_toggles({"live": {"plugins": {}}, "plugins": {}}).get("websocket").enabled
+    assert toggles.errors == ("live.plugins: is not read; plugins stands beside live, not in it",)
+
+
+def test_a_section_within_live_beside_the_right_one_is_said_to_be_unread() -> None:
+    toggles = parse_toggles({"live": {"plugins": {"websocket": False}}, "plugins": {"other": False}})
+    assert toggles.get("websocket").enabled
+    assert not toggles.get("other").enabled
+    assert toggles.errors == ("live.plugins: is not read; plugins stands beside live, not in it",)

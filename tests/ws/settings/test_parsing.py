@@ -1,25 +1,15 @@
 from __future__ import annotations
 
-import os
-import re
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import EXAMPLES, ROOT
 from servers import KEY, PASSWORD
 
 from passivbot_ws_plugin.errors import NotConfiguredError, SettingsError
 from passivbot_ws_plugin.settings.options import Limits
-from passivbot_ws_plugin.settings.parsing import make_address, parse_settings
-
-#: The passwords of the configs that a reader may copy. The installed wheels are tested without the README.
-PRINTED_PASSWORDS: Final = [
-    re.findall(r'websocket_password: "(.+)"', page.read_text("utf-8"))[0]
-    for page in (*ROOT.glob("README.md"), EXAMPLES / "live.hjson")
-]
+from passivbot_ws_plugin.settings.parsing import parse_settings
 
 
 def config(websocket: object = None, **live: Any) -> dict[str, Any]:
@@ -187,101 +177,9 @@ def test_a_key_that_is_over_is_warned_of() -> None:
     assert warning.startswith("plugins.websocket.keys.guest.expires: is over")
 
 
-def test_a_password_of_two_keys_is_warned_of_without_the_secret() -> None:
-    keys = {
-        "phone": {"password": PASSWORD, "scopes": ["statistics"]},
-        "guest": {"password": "a password of the guest"},
-        "tablet": {"password": "a password of the guest", "scopes": ["statistics"]},
-    }
-    published, other = parse_settings(config({"keys": keys})).warnings
-    assert published.startswith(
-        "plugins.websocket.keys.phone.password: is that of live.websocket_password too"
-    )
-    assert other.startswith(
-        "plugins.websocket.keys.tablet.password: is that of plugins.websocket.keys.guest.password too"
-    )
-    assert PASSWORD not in published
-
-
 def test_live_must_be_an_object() -> None:
     with pytest.raises(SettingsError, match=r"live: must be an object"):
         parse_settings({"live": 3})
-
-
-def test_a_password_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WS_PASSWORD", PASSWORD)
-    assert parse_settings(config(websocket_password="env:WS_PASSWORD")).credentials[0].password == PASSWORD
-    monkeypatch.delenv("WS_PASSWORD")
-    with pytest.raises(SettingsError, match="the environment variable WS_PASSWORD is not set"):
-        parse_settings(config(websocket_password="env:WS_PASSWORD"))
-
-
-def test_a_password_may_come_from_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "password"
-    with pytest.raises(SettingsError, match="cannot be read: No such file"):
-        parse_settings(config(websocket_password=f"file:{path}"))
-    path.write_text(PASSWORD + "\n")
-    assert parse_settings(config(websocket_password=f"file:{path}")).credentials[0].password == PASSWORD
-    path.write_bytes(b"\xff")
-    with pytest.raises(SettingsError, match="cannot be read as UTF-8"):
-        parse_settings(config(websocket_password=f"file:{path}"))
-    path.write_text("\n")
-    with pytest.raises(SettingsError, match="is empty"):
-        parse_settings(config(websocket_password=f"file:{path}"))
-
-
-def test_a_relative_path_is_told_with_where_it_begins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        SettingsError, match=r"the file password \(a relative path begins in the folder where"
-    ):
-        parse_settings(config(websocket_password="file:password"))
-    (tmp_path / "password").write_text(PASSWORD)
-    assert parse_settings(config(websocket_password="file:password")).credentials[0].password == PASSWORD
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1 // home", '127.0.0.1, websocket_password: "hunter2"'])
-def test_a_host_that_goes_on_to_the_end_of_its_line_is_told_so_and_not_shown(host: str) -> None:
-    with pytest.raises(SettingsError, match=r"live\.websocket_host: .*put it in quotes") as caught:
-        parse_settings(config(websocket_host=host))
-    assert host not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("host", "right"),
-    [
-        ("127.0.0.1:8765", "127.0.0.1"),
-        ("localhost:8765", "localhost"),
-        ("[::1]:8765", "::1"),
-        ("ws://127.0.0.1", "127.0.0.1"),
-        ("wss://bot.example.org:8765/x", "bot.example.org"),
-        ("ws://[::1]:8765/", "::1"),
-        ("127.0.0.1/", "127.0.0.1"),
-    ],
-)
-def test_a_host_with_more_than_the_address_is_told_which_part_that_is(host: str, right: str) -> None:
-    with pytest.raises(SettingsError, match="must be the address alone") as caught:
-        parse_settings(config(websocket_host=host))
-    assert f"{right!r}" in str(caught.value)
-    assert "live.websocket_port" in str(caught.value)
-
-
-@pytest.mark.parametrize("host", ["::1:8765:x", "1:2:3", ":8765", "::1::2", "[1]"])
-def test_a_host_with_colons_that_is_no_address_is_refused(host: str) -> None:
-    with pytest.raises(SettingsError, match=r"such as 127\.0\.0\.1"):
-        parse_settings(config(websocket_host=host))
-
-
-@pytest.mark.parametrize(
-    ("host", "address"),
-    [("[::1]", "ws://[::1]:8765"), ("::1", "ws://[::1]:8765"), ("localhost", "ws://localhost:8765")],
-)
-def test_an_ipv6_address_may_have_its_brackets(host: str, address: str) -> None:
-    settings = parse_settings(config(websocket_host=host))
-    assert make_address(settings.host, settings.port, settings.options) == address
-    assert settings.host == host.strip("[]")
 
 
 @pytest.mark.parametrize("origin", ["https://my.page/", "my.page", "https://My.Page", "*"])
@@ -289,26 +187,6 @@ def test_an_origin_that_no_browser_says_is_warned_of(origin: str) -> None:
     right = ["https://my.page", "http://127.0.0.1:8000", "http://[::1]:8000", "null"]
     [warning] = parse_settings(config({"origins": [*right, origin]})).warnings
     assert warning.startswith(f"plugins.websocket.origins[4]: no browser says {origin!r}; ")
-
-
-def test_a_password_that_is_its_own_key_part_is_weak() -> None:
-    [warning] = parse_settings(
-        config(websocket_password="the-same-twice", websocket_public_key_part="the-same-twice")
-    ).warnings
-    assert warning == "live.websocket_password: is its own key part, which is no secret"
-
-
-def test_a_password_file_may_have_any_name(tmp_path: Path) -> None:
-    path = tmp_path / "it's mine, [really]"
-    path.write_text(PASSWORD)
-    assert parse_settings(config(websocket_password=f"file:{path}")).credentials[0].password == PASSWORD
-
-
-def test_a_password_file_that_is_no_file_is_refused_and_waits_for_nobody(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo")
-    for path in (tmp_path / "fifo", tmp_path, "/dev/zero"):
-        with pytest.raises(SettingsError, match="is not a regular file"):
-            parse_settings(config(websocket_password=f"file:{path}"))
 
 
 @pytest.mark.parametrize(
@@ -327,36 +205,6 @@ def test_an_error_does_not_repeat_the_rest_of_a_line(live: dict[str, str]) -> No
     assert "swallowed" not in str(raised.value)
 
 
-def test_a_colon_in_a_password_is_a_password() -> None:
-    assert (
-        parse_settings(config(websocket_password="pass:word and more")).credentials[0].password
-        == "pass:word and more"
-    )
-
-
-def test_beyond_loopback_plaintext_must_be_allowed_and_the_password_good() -> None:
-    outside = {"websocket_host": "0.0.0.0"}
-    with pytest.raises(SettingsError, match="not encrypted"):
-        parse_settings(config(**outside))
-    allowed = {"allow_plaintext": True}
-    assert "without encryption" in str(parse_settings(config(allowed, **outside)).warnings)
-    for password in ("short", *PRINTED_PASSWORDS):
-        with pytest.raises(SettingsError, match=r"live.websocket_password") as caught:
-            parse_settings(config(allowed, **outside, websocket_password=password))
-        assert password not in str(caught.value)
-
-
-@pytest.mark.parametrize("password", ["short", *PRINTED_PASSWORDS])
-def test_on_loopback_a_weak_password_is_a_warning(password: str) -> None:
-    [warning] = parse_settings(config(websocket_password=password)).warnings
-    assert warning.startswith("live.websocket_password")
-    assert password not in warning
-
-
-def test_the_password_is_not_in_the_repr() -> None:
-    assert PASSWORD not in repr(parse_settings(config()))
-
-
 def test_keys_have_scopes_and_an_end() -> None:
     keys = {
         "phone": {"password": PASSWORD},
@@ -369,14 +217,6 @@ def test_keys_have_scopes_and_an_end() -> None:
     assert page.scopes == {"statistics"}
     assert not page.has_expired(59.9)
     assert page.has_expired(60.0)
-
-
-def test_beyond_loopback_tls_is_enough_and_every_password_must_be_good() -> None:
-    options: dict[str, Any] = {"tls": {"cert": "c", "key": "k"}}
-    assert parse_settings(config(options, websocket_host="0.0.0.0")).warnings == ()
-    options["keys"] = {"phone": {"password": "short"}}
-    with pytest.raises(SettingsError, match=r"plugins\.websocket\.keys\.phone\.password: has fewer"):
-        parse_settings(config(options, websocket_host="0.0.0.0"))
 
 
 _json = st.recursive(

@@ -252,7 +252,7 @@ def test_the_demo_does_not_say_of_a_port_that_needs_rights_that_it_is_taken() ->
     setpriv = shutil.which("setpriv")
     needs_rights = first_free.exists() and int(first_free.read_text()) > 1
     if not needs_rights or (os.geteuid() == 0 and setpriv is None):
-        pytest.skip("every port is for everybody here")
+        pytest.skip("every port is for everybody here")  # as in many containers; nothing can be refused then
     without = [setpriv or "", "--bounding-set", "-all", "--inh-caps", "-all"] if os.geteuid() == 0 else []
     with Process(*without, sys.executable, "-m", "passivbot_ws_plugin", "demo", "--port", "1") as demo:
         assert demo.wait() == 2

@@ -181,7 +181,7 @@ def test_the_fields_and_their_order(audit: Audit, path: Path) -> None:
     assert second["count"] == 2
 
 
-def test_a_flood_is_one_line_a_second(audit: Audit, clock: Clock, path: Path) -> None:
+def test_the_rest_of_a_flood_is_one_line_a_second_later(audit: Audit, clock: Clock, path: Path) -> None:
     for number in range(50):
         assert fail(audit, reason=f"attempt {number}")
     assert len(on_file(path)) == 1
